@@ -800,3 +800,43 @@ def test_too_little_memory_is_no_fault_of_the_export(tmp_path: Path) -> None:
     source = ExportedCosts([write(tmp_path / "a.csv", rows)], memory="1MB")
     with pytest.raises(ConfigurationError, match="Raise reporting"):
         list(source.charges(query()))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        # As DuckDB 2.0.0 said it on a full disk of 12 MB.
+        duckdb.IOException(
+            'IO Error: Could not write file "/tmp/finops-charges-0/charges.duckdb":'
+            " No space left on device"
+        ),
+        duckdb.OutOfMemoryException("failed to allocate data of size 8.0 MiB"),
+    ],
+)
+def test_a_full_disk_is_told_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: duckdb.Error
+) -> None:
+    source = ExportedCosts([write(tmp_path / "f.csv", [focus("1")])])
+
+    class Full:
+        def execute(self, *_: object) -> None:
+            raise error
+
+    monkeypatch.setitem(source.__dict__, "_connection", Full())
+    with pytest.raises(ConfigurationError, match="ephemeral_storage_mb") as caught:
+        list(source.charges(query()))
+    assert caught.value.code == "disk_too_small"
+    assert "costs.athena" in caught.value.remedy
+
+
+def test_a_files_name_is_no_pattern(tmp_path: Path) -> None:
+    """Browsers write `charges[1].csv` beside charges.csv."""
+    names = ("a[1].csv", "a1.csv", "b?.csv", "bc.csv", "it's *.csv", "it's.csv")
+    for at, name in enumerate(names):
+        rows = [focus(f"{10**at}", SubAccountId=f"{at:012}")] * 3
+        write(tmp_path / "in [x]" / name, rows)
+    for at, name in enumerate(names):
+        [total] = ExportedCosts([tmp_path / "in [x]" / name]).control_totals(OCTOBER)
+        assert total.amount == 3 * 10**at
+    [total] = ExportedCosts([tmp_path / "in [x]"]).control_totals(OCTOBER)
+    assert total.amount == 333_333

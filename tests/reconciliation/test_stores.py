@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import http.client
 import http.server
 import json
-import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -27,7 +25,7 @@ from finops.reconciliation.adapters.s3 import (
     S3AnswerCache,
     S3Files,
     counted_export,
-    download_export,
+    stored_files,
 )
 from finops.reconciliation.adapters.ses import MailChannel
 from finops.reconciliation.adapters.sns import TopicChannel
@@ -56,9 +54,9 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         yield client
 
 
-def fetched(s3: Any, uri: str, months: list[Month], folder: Path) -> ExportFiles:
-    """The files of an export that count, on this machine."""
-    return download_export(s3, counted_export(s3, uri, months), folder)
+def counting(s3: Any, uri: str, months: list[Month]) -> ExportFiles:
+    """The files of an export that count."""
+    return stored_files(counted_export(s3, uri, months))
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -134,7 +132,7 @@ def test_answers_are_kept_in_the_bucket(s3: Any) -> None:
     assert cache.get("1/a") == {"answer": {"x": "1"}}
 
 
-def test_only_the_periods_of_an_export_that_are_wanted_are_fetched(s3: Any, tmp_path: Path) -> None:
+def test_only_the_periods_of_an_export_that_are_wanted_count(s3: Any) -> None:
     for key in (
         "focus/data/BILLING_PERIOD=2026-10/a.parquet",
         "focus/data/BILLING_PERIOD=2026-09/a.parquet",
@@ -143,18 +141,15 @@ def test_only_the_periods_of_an_export_that_are_wanted_are_fetched(s3: Any, tmp_
     ):
         s3.put_object(Bucket=BUCKET, Key=key, Body=key.encode())
     months = [Month.parse("2026-09"), OCTOBER]
-    paths = fetched(s3, f"s3://{BUCKET}/focus", months, tmp_path)
-    assert sorted(path.parent.name for path in paths.paths) == [
-        "BILLING_PERIOD=2026-09",
-        "BILLING_PERIOD=2026-10",
+    assert counting(s3, f"s3://{BUCKET}/focus", months).names == [
+        f"s3://{BUCKET}/focus/data/BILLING_PERIOD=2026-09/a.parquet",
+        f"s3://{BUCKET}/focus/data/BILLING_PERIOD=2026-10/a.parquet",
     ]
     with pytest.raises(RejectedInput, match="has no export"):
-        fetched(s3, f"s3://{BUCKET}/other", months, tmp_path)
+        counting(s3, f"s3://{BUCKET}/other", months)
 
 
-def test_of_an_export_in_a_bucket_only_its_newest_delivery_is_fetched(
-    s3: Any, tmp_path: Path
-) -> None:
+def test_of_an_export_in_a_bucket_only_its_newest_delivery_counts(s3: Any) -> None:
     """https://docs.aws.amazon.com/cur/latest/userguide/dataexports-export-delivery.html."""
     folder = "focus/data/BILLING_PERIOD=2026-10"
     for run in ("2026-10-05T00:00:00Z-1", "2026-10-06T00:00:00Z-2"):
@@ -165,12 +160,12 @@ def test_of_an_export_in_a_bucket_only_its_newest_delivery_is_fetched(
             Key=f"focus/metadata/BILLING_PERIOD=2026-10/{run}/e-Manifest.json",
             Body=json.dumps({"executionId": run, "dataFiles": [uri]}).encode(),
         )
-    found = fetched(s3, f"s3://{BUCKET}/focus", [OCTOBER], tmp_path)
-    [path] = found.paths
-    assert path.read_bytes() == b"2026-10-06T00:00:00Z-2"
+    found = counting(s3, f"s3://{BUCKET}/focus", [OCTOBER])
+    key = f"{folder}/2026-10-06T00:00:00Z-2/e-1.parquet"
+    assert found.names == [f"s3://{BUCKET}/{key}"]
     assert "2026-10-05T00:00:00Z-1/e-1.parquet" in found.notes[0]
-    head = s3.head_object(Bucket=BUCKET, Key=path.relative_to(tmp_path / BUCKET).as_posix())
-    assert path.stat().st_mtime == head["LastModified"].timestamp()
+    head = s3.head_object(Bucket=BUCKET, Key=key)
+    assert found.delivered == head["LastModified"].timestamp()
 
 
 def test_exports_of_two_buckets_stand_beside_each_other(s3: Any, tmp_path: Path) -> None:
@@ -180,50 +175,22 @@ def test_exports_of_two_buckets_stand_beside_each_other(s3: Any, tmp_path: Path)
     for at, bucket in enumerate((BUCKET, "payer-b")):
         text = write(tmp_path / "made.csv", [focus(f"{at + 1}.00", BillingAccountId=str(at))])
         s3.put_object(Bucket=bucket, Key=key, Body=text.read_bytes())
-    found = [
-        fetched(s3, f"s3://{bucket}/focus", [OCTOBER], tmp_path / "scratch")
-        for bucket in (BUCKET, "payer-b")
-    ]
-    both = ExportedCosts(found[0] + found[1])
+    found = [counting(s3, f"s3://{bucket}/focus", [OCTOBER]) for bucket in (BUCKET, "payer-b")]
+    both = ExportedCosts(found[0] + found[1], s3=s3)
     [total] = both.control_totals(OCTOBER)
     assert total.amount == 3
     assert len(set((found[0] + found[1]).deliveries.values())) == 2
 
 
-def test_what_only_begins_like_the_folder_is_another_export(s3: Any, tmp_path: Path) -> None:
+def test_what_only_begins_like_the_folder_is_another_export(s3: Any) -> None:
     for folder in ("focus", "focus-old"):
         key = f"{folder}/data/BILLING_PERIOD=2026-10/a.csv"
         s3.put_object(Bucket=BUCKET, Key=key, Body=b"a")
     for uri in (f"s3://{BUCKET}/focus", f"s3://{BUCKET}/focus/"):
-        [path] = fetched(s3, uri, [OCTOBER], tmp_path).paths
-        assert "/focus/data/" in path.as_posix()
+        [name] = counting(s3, uri, [OCTOBER]).names
+        assert "/focus/data/" in name
     one = f"s3://{BUCKET}/focus-old/data/BILLING_PERIOD=2026-10/a.csv"
-    assert len(fetched(s3, one, [OCTOBER], tmp_path).paths) == 1
-
-
-def test_an_export_that_is_larger_than_the_disk_is_told_before_it_is_fetched(
-    s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    s3.put_object(Bucket=BUCKET, Key="focus/a.csv", Body=b"x" * 2**20)
-    usage = shutil.disk_usage(tmp_path)._replace(free=2**19)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(ConfigurationError, match="1 MiB, and 0 MiB") as caught:
-        fetched(s3, f"s3://{BUCKET}/focus", [OCTOBER], tmp_path)
-    assert caught.value.code == "disk_too_small"
-    assert not list((tmp_path / BUCKET).iterdir())
-
-
-def test_a_disk_that_fills_up_meanwhile_is_told(
-    s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    s3.put_object(Bucket=BUCKET, Key="focus/a.csv", Body=b"x")
-
-    def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(s3, "download_file", full)
-    with pytest.raises(ConfigurationError, match="ephemeral_storage_mb"):
-        fetched(s3, f"s3://{BUCKET}/focus", [OCTOBER], tmp_path)
+    assert counting(s3, one, [OCTOBER]).names == [one]
 
 
 class Told(list[tuple[str, str]]):

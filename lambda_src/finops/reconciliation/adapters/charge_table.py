@@ -420,8 +420,9 @@ class ChargeTable(ABC):
                 f"the export's charges need more memory or disk than there is: {first}",
                 code="disk_too_small",
                 step="read_export",
-                remedy="Raise reporting.memory_mb and reporting.ephemeral_storage_mb of"
-                " modules/reconciliation",
+                remedy="Raise reporting.memory_mb and reporting.ephemeral_storage_mb (at most"
+                " 10240) of modules/reconciliation, set costs.athena, or run `finops reconcile`"
+                " where there is more",
             )
         return RejectedInput(
             f"the export can't be read: {first}",

@@ -19,7 +19,7 @@ from finops.reconciliation.adapters.s3 import (
     CountedExport,
     S3AnswerCache,
     counted_export,
-    download_export,
+    stored_files,
 )
 from finops.reconciliation.ports import CostSource
 from finops.shared.errors import RejectedInput
@@ -97,11 +97,12 @@ class ExportEngines:
             return AthenaCosts(
                 [self._table(one, months) for one in exports], self.athena, scratch=self.scratch
             )
-        files = [download_export(self.client("s3"), one, self.scratch) for one in exports]
+        files = [stored_files(one) for one in exports]
         paths = [Path(one) for one in inputs if not one.startswith("s3://")]
         if paths:
             files.append(of_paths(paths))
-        return ExportedCosts(sum(files[1:], files[0]), scratch=self.scratch)
+        s3 = self.client("s3") if uris else None
+        return ExportedCosts(sum(files[1:], files[0]), s3=s3, scratch=self.scratch)
 
     @cached_property
     def athena(self) -> Athena:

@@ -1,9 +1,10 @@
-"""The files of an export on this machine."""
+"""The files of an export, on this machine or in S3."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from finops.reconciliation.deliveries import (
@@ -16,38 +17,74 @@ from finops.shared.errors import RejectedInput
 from finops.shared.export_manifests import is_manifest
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredObject:
+    """An object of S3, as it was listed.
+
+    Attributes:
+        etag: Of its content, with its quotation marks.
+        written: When.
+    """
+
+    bucket: str
+    key: str
+    size: int
+    etag: str
+    written: datetime
+
+    @property
+    def uri(self) -> str:
+        """`s3://bucket/key`."""
+        return f"s3://{self.bucket}/{self.key}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class ExportFiles:
     """Files that count, of one form.
 
     Attributes:
-        paths: Sorted.
-        deliveries: Of each path, what the files of one delivery share: they hold no charge twice.
+        names: Paths, and URIs of `objects`, sorted.
+        deliveries: Of each name, what the files of one delivery share: they hold no charge twice.
+        delivered: When the newest of them was written, in seconds since 1970.
+        objects: Those in S3, by their URIs.
         notes: What was left out.
 
     Raises:
         RejectedInput: `mixed_export`.
     """
 
-    paths: Sequence[Path]
-    deliveries: Mapping[Path, str] = field(default_factory=dict)
+    names: Sequence[str]
+    deliveries: Mapping[str, str] = field(default_factory=dict)
+    delivered: float = 0.0
+    objects: Mapping[str, StoredObject] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        if len({one.name.endswith(".parquet") for one in self.paths}) > 1:
+        if len({one.endswith(".parquet") for one in self.names}) > 1:
             raise RejectedInput(
-                f"{self.paths[0].parent} has both Parquet and CSV files, so charges would count"
-                " twice",
+                f"{self.place} has both Parquet and CSV files, so charges would count twice",
                 code="mixed_export",
                 remedy="Give only one of the two",
             )
 
     def __add__(self, other: ExportFiles) -> ExportFiles:
         return ExportFiles(
-            paths=sorted({*self.paths, *other.paths}),
+            names=sorted({*self.names, *other.names}),
             deliveries={**self.deliveries, **other.deliveries},
+            delivered=max(self.delivered, other.delivered),
+            objects={**self.objects, **other.objects},
             notes=(*self.notes, *other.notes),
         )
+
+    @property
+    def place(self) -> str:
+        """The folder of one of them, for messages."""
+        return self.names[0].rpartition("/")[0] or "."
+
+    @property
+    def day(self) -> date:
+        """The day on which the newest of them was written, UTC."""
+        return datetime.fromtimestamp(self.delivered, UTC).date()
 
 
 def of_paths(paths: Sequence[Path]) -> ExportFiles:
@@ -57,8 +94,8 @@ def of_paths(paths: Sequence[Path]) -> ExportFiles:
         RejectedInput: `no_export`, `mixed_export`, or as `counted_files` says.
     """
     made = [_of_folder(path) if path.is_dir() else _of_file(path) for path in paths]
-    whole = sum(made[1:], made[0]) if made else ExportFiles(paths=())
-    if not whole.paths:
+    whole = sum(made[1:], made[0]) if made else ExportFiles(names=())
+    if not whole.names:
         where = ", ".join(map(str, paths))
         missing = [str(path) for path in paths if not path.exists()]
         raise RejectedInput(
@@ -69,20 +106,33 @@ def of_paths(paths: Sequence[Path]) -> ExportFiles:
     return whole
 
 
-def of_counted(counted: CountedFiles, folder: Path, *, origin: str) -> ExportFiles:
-    """The files below a folder; `origin` tells their deliveries apart from those of others."""
+def of_objects(
+    counted: CountedFiles, objects: Mapping[str, StoredObject], *, origin: str
+) -> ExportFiles:
+    """The objects of an export that count; `origin` tells their deliveries apart from others'.
+
+    Args:
+        counted: Keys.
+        objects: By key.
+        origin: The export's URI.
+    """
+    found = {key: objects[key] for key in counted.files}
     return ExportFiles(
-        paths=[folder / name for name in counted.files],
+        names=sorted(one.uri for one in found.values()),
         deliveries={
-            folder / name: f"{origin}#{number}" for name, number in counted.deliveries.items()
+            found[key].uri: f"{origin}#{number}" for key, number in counted.deliveries.items()
         },
+        delivered=max(one.written.timestamp() for one in found.values()),
+        objects={one.uri: one for one in found.values()},
         notes=counted.notes,
     )
 
 
 def _of_file(path: Path) -> ExportFiles:
-    is_data = path.is_file() and path.name.endswith(DATA_SUFFIXES)
-    return ExportFiles(paths=[path] if is_data else [], deliveries={path: str(path)})
+    if not (path.is_file() and path.name.endswith(DATA_SUFFIXES)):
+        return ExportFiles(names=())
+    name = str(path)
+    return ExportFiles(names=[name], deliveries={name: name}, delivered=path.stat().st_mtime)
 
 
 def _of_folder(folder: Path) -> ExportFiles:
@@ -90,15 +140,17 @@ def _of_folder(folder: Path) -> ExportFiles:
     # A folder below the export's root may be given: its own name tells the period.
     root = folder.resolve().parent
     names = {one: one.resolve().relative_to(root).as_posix() for one in found}
+    written = {name: one.stat().st_mtime for one, name in names.items()}
     counted = counted_files(
-        [FoundFile(name, one.stat().st_mtime) for one, name in names.items()],
+        [FoundFile(name, moment) for name, moment in written.items()],
         {name: one.read_bytes() for one, name in names.items() if is_manifest(name)},
     )
-    by_name = {name: one for one, name in names.items()}
+    paths = {name: str(one) for one, name in names.items()}
     return ExportFiles(
-        paths=[by_name[name] for name in counted.files],
+        names=[paths[name] for name in counted.files],
         deliveries={
-            by_name[name]: f"{folder}#{number}" for name, number in counted.deliveries.items()
+            paths[name]: f"{folder}#{number}" for name, number in counted.deliveries.items()
         },
+        delivered=max((written[name] for name in counted.files), default=0.0),
         notes=counted.notes,
     )

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
-from finops.reconciliation.adapters.export_files import ExportFiles, of_counted
+from finops.reconciliation.adapters.export_files import (
+    ExportFiles,
+    StoredObject,
+    of_objects,
+)
 from finops.reconciliation.deliveries import CountedFiles, FoundFile, counted_files
 from finops.reconciliation.report import MEDIA_TYPES
 from finops.shared.aws import aws_errors
-from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput
+from finops.shared.errors import FinOpsError, RejectedInput
 from finops.shared.export_manifests import is_manifest
 from finops.shared.periods import Month
 
@@ -183,7 +183,7 @@ def counted_export(s3: Any, uri: str, months: Sequence[Month]) -> CountedExport:
     """
     bucket, _, prefix = uri.removeprefix("s3://").rstrip("/").partition("/")
     wanted = {f"{_PARTITION}{month}" for month in months}
-    with aws_errors("download_export"):
+    with aws_errors("read_export"):
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         listed = {
             one["Key"]: one
@@ -209,50 +209,23 @@ def counted_export(s3: Any, uri: str, months: Sequence[Month]) -> CountedExport:
     return CountedExport(uri=uri, bucket=bucket, counted=counted, listed=listed)
 
 
-def download_export(s3: Any, export: CountedExport, folder: Path) -> ExportFiles:
-    """Fetch the files of an export that count, for DuckDB, which reads from disk.
-
-    Args:
-        s3: The client.
-        export: The files.
-        folder: Where they go, each below its bucket's name.
-
-    Raises:
-        ConfigurationError: `disk_too_small`.
-    """
-    root = folder / export.bucket
-    root.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(root).free
-    if export.size > free:
-        raise _too_small(export, free)
-    with aws_errors("download_export"):
-        for key in export.names:
-            path = root / key
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                s3.download_file(export.bucket, key, str(path))
-            except OSError as error:
-                if error.errno != errno.ENOSPC:
-                    raise
-                raise _too_small(export, shutil.disk_usage(root).free) from None
-            delivered = export.listed[key]["LastModified"].timestamp()
-            os.utime(path, (delivered, delivered))
-    return of_counted(export.counted, root, origin=export.uri)
+def stored_files(export: CountedExport) -> ExportFiles:
+    """The files of an export that count, where they lie."""
+    objects = {
+        key: StoredObject(
+            bucket=export.bucket,
+            key=key,
+            size=export.listed[key]["Size"],
+            etag=export.listed[key]["ETag"],
+            written=export.listed[key]["LastModified"],
+        )
+        for key in export.names
+    }
+    return of_objects(export.counted, objects, origin=export.uri)
 
 
 def _is_in(key: str, folder: str) -> bool:
     return not folder or key == folder or key.startswith(f"{folder}/")
-
-
-def _too_small(export: CountedExport, free: int) -> ConfigurationError:
-    return ConfigurationError(
-        f"the files of {export.uri} that count have {export.size / 2**20:,.0f} MiB, and"
-        f" {free / 2**20:,.0f} MiB of the disk are free",
-        code="disk_too_small",
-        step="download_export",
-        remedy="Raise reporting.ephemeral_storage_mb of modules/reconciliation, which may be up to"
-        " 10240, set costs.athena, or run `finops reconcile` where the disk is larger",
-    )
 
 
 def _partition_folder(key: str) -> str:
