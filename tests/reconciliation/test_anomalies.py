@@ -132,6 +132,34 @@ def test_a_job_that_runs_once_in_some_weeks_is_no_anomaly(every: int, noise: flo
     assert sum(map(alarms, range(60))) / 60 < 0.05
 
 
+@pytest.mark.parametrize("days_before", [0, 5, 15, 20])
+@pytest.mark.parametrize("every", [2, 3, 5, 7, 10])
+def test_a_job_that_is_no_older_than_the_month_has_not_vanished(
+    every: int, days_before: int
+) -> None:
+    """The first export of a payer begins with its month."""
+    start = MONTH.first - timedelta(days=days_before)
+    for seed in range(20):
+        rng = random.Random(f"{every}{days_before}{seed}")
+        costs = {
+            day: Decimal(f"{100 * rng.gauss(1, 0.05):.2f}")
+            for at, day in enumerate(days_between(start, MONTH.end))
+            if at % every == 0
+        }
+        assert unusual_days(costs, MONTH, known_from=start) == []
+
+
+def test_weekends_of_what_began_with_the_month_are_no_anomaly() -> None:
+    costs = {day: Decimal(100) for day in MONTH.days if day.weekday() < 5}
+    assert unusual_days(costs, MONTH, known_from=MONTH.first) == []
+
+
+def test_what_began_with_the_month_and_ran_each_day_has_vanished() -> None:
+    costs = {day: Decimal(100) for day in days_between(MONTH.first, date(2026, 10, 24))}
+    [found] = unusual_days(costs, MONTH, known_from=MONTH.first)
+    assert (found.kind, found.first) == (AnomalyKind.VANISHED, date(2026, 10, 24))
+
+
 def test_a_run_of_a_job_that_costs_far_more_than_others_is_found() -> None:
     found = 0
     for seed in range(60):

@@ -233,8 +233,15 @@ class _Past:
         self._costs = [float(series.get(day, 0)) for day in days_between(start, month.end)]
         self._original = tuple(self._costs)
         known = max((month.first - start).days, 0)
-        usual = self._usual_weekdays(known)
-        self._is_intermittent = self._pauses(known, usual)
+        if known >= _LEAST_HISTORY:
+            usual = self._usual_weekdays(known)
+            self._is_intermittent = self._pauses(known, usual)
+        else:
+            # Hardly older than the month: its weekdays are not known yet, and it is told by its
+            # days up to the last costs.
+            usual = set(range(7))
+            last = max((at for at, cost in enumerate(self._costs) if cost), default=-1)
+            self._is_intermittent = self._pauses(last + 1, usual)
         self._factors = [1.0] * 7 if self._is_intermittent else self._weekday_factors(known, usual)
         self._levels = [self._level(at) for at in range(len(self._costs))]
 

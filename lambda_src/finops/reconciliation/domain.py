@@ -112,9 +112,12 @@ class Metric(StrEnum):
         return next((one for one in cls if one.value == spelled), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen: a frozen one takes four times as long to make, and there are hundreds of thousands.
+@dataclass(slots=True, kw_only=True)
 class Charge:
     """Costs of one payer's account, service and category in a period, in one currency.
+
+    Nobody changes one.
 
     Attributes:
         payer_account: The account that pays (FOCUS's BillingAccountId).

@@ -138,10 +138,6 @@ class ExportColumns:
         """The files' own spelling of a column, None where they lack it."""
         return self._plain.get(_plain(column))
 
-    def rows(self, tag_rules: Sequence[TagRule], tag_keys: Sequence[TagKey] = ()) -> str:
-        """What is selected of a row."""
-        return selected(self.fields(tag_rules, tag_keys))
-
     def fields(
         self, tag_rules: Sequence[TagRule], tag_keys: Sequence[TagKey] = ()
     ) -> dict[str, str]:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 
 from finops.reconciliation.adapters.charge_table import FEW_ROWS, ChargeTable
-from finops.reconciliation.adapters.export_columns import ExportColumns
+from finops.reconciliation.adapters.export_columns import ExportColumns, selected
 from finops.reconciliation.adapters.export_files import ExportFiles, StoredObject, of_paths
-from finops.reconciliation.adapters.sql_dialects import literal
+from finops.reconciliation.adapters.sql_dialects import literal, quoted
 from finops.reconciliation.mapping import TagKey, TagRule
 from finops.shared.errors import FinOpsError, RejectedInput
 from finops.shared.periods import Month
@@ -98,12 +98,19 @@ class ExportedCosts(ChargeTable):
         )
 
     def _fill(self, tag_rules: Sequence[TagRule], tag_keys: Sequence[TagKey]) -> None:
-        rows = f"{self._columns.rows(tag_rules, tag_keys)}, 1 AS row_count"
+        fields = {**self._columns.fields(tag_rules, tag_keys), "row_count": "1"}
         if self._have_several_deliveries:
-            rows += f", filename AS file, {self._columns.identity} AS identity"
+            fields |= {"file": quoted("filename"), "identity": self._columns.identity}
+        # What is the same in all rows, such as costs that the files lack, need not be kept.
+        same = {name: one for name, one in fields.items() if _is_constant(one)}
+        kept = {name: one for name, one in fields.items() if name not in same}
         self._run(
             self._connection,
-            f"CREATE OR REPLACE TABLE charges AS SELECT {rows} FROM {self._scan}",
+            f"CREATE OR REPLACE TABLE kept AS SELECT {selected(kept)} FROM {self._scan}",
+        )
+        self._run(
+            self._connection,
+            f"CREATE OR REPLACE VIEW charges AS SELECT *, {selected(same)} FROM kept",
         )
         if self._have_several_deliveries:
             self._refuse_twice()
@@ -179,6 +186,11 @@ class ExportedCosts(ChargeTable):
                     " accounts and days. If one restates the other, these costs are counted twice:"
                     " check the export."
                 )
+
+
+def _is_constant(expression: str) -> bool:
+    """Whether it names no column; the columns of files are in quotation marks."""
+    return '"' not in expression
 
 
 def _as_pattern(path: str) -> str:
