@@ -107,7 +107,8 @@ def test_of_parquet_the_columns_that_count_are_fetched_once(s3: Counting, tmp_pa
     # Whatever else is asked is answered from the charges that were read.
     assert s3.bytes == once
     # The export itself is nowhere on the disk.
-    assert sum(one.stat().st_size for one in scratch.rglob("*") if one.is_file()) < size / 2
+    names = {one.name for one in scratch.rglob("*") if one.is_file()}
+    assert names <= {"charges.duckdb", "charges.duckdb.wal"}
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])

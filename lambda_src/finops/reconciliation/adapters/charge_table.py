@@ -129,7 +129,8 @@ class ChargeTable(ABC):
         name = "max(linked_account_name)" if with_account else "''"
         selected = ", ".join(f"{expression} AS {key}" for key, expression in keys.items())
         sql = (
-            f"SELECT {selected}, {_COSTS}, {name} AS linked_account_name FROM charges WHERE {' AND '.join(where)}"
+            f"SELECT {selected}, {_COSTS}, {name} AS linked_account_name"
+            f" FROM charges WHERE {' AND '.join(where)}"
             f" GROUP BY {', '.join(str(at) for at in range(1, len(keys) + 1))}"
         )
         self._read(query.tag_rules, query.tag_keys)
