@@ -57,7 +57,9 @@ class Costs:
     def converted(self, charge: Charge, metric: Metric | None = None) -> Decimal:
         """The charge's cost in the report's currency, not rounded; by default the compared one."""
         rate = self.rate(charge.currency, Month.of(charge.period_start))
-        return charge.cost(metric or self.evidence.metric) * (rate.rate if rate else 0)
+        cost = charge.cost(metric or self.evidence.metric)
+        # The charge's own number: of hundreds of thousands, another one each takes memory.
+        return cost if rate and rate.rate == 1 else cost * (rate.rate if rate else 0)
 
     def rounded(self, amount: Decimal) -> Decimal:
         """The amount in the report's minor units."""
@@ -136,6 +138,8 @@ class Costs:
     @cached_property
     def account_usage(self) -> dict[AccountKey, DailyCosts]:
         """Usage of each account by the day on which it arose."""
+        if all(charge.arose_on is None for charge in self.evidence.account_days):
+            return self.account_series
         return self._series(self.evidence.account_days, account_key, lambda charge: charge.day)
 
     def _series(
@@ -144,9 +148,10 @@ class Costs:
         key: Callable[[Charge], _Key],
         day: Callable[[Charge], date] = lambda charge: charge.period_start,
     ) -> dict[_Key, DailyCosts]:
-        series: dict[_Key, DailyCosts] = defaultdict(lambda: defaultdict(Decimal))
+        series: dict[_Key, DailyCosts] = defaultdict(dict)
         for charge in self._convertible(charges):
-            series[key(charge)][day(charge)] += self.converted(charge)
+            days, on, cost = series[key(charge)], day(charge), self.converted(charge)
+            days[on] = days[on] + cost if on in days else cost
         return series
 
     # Accounts
