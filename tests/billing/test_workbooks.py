@@ -161,6 +161,82 @@ def test_an_id_with_more_digits_than_a_double_keeps_is_damaged() -> None:
     }
 
 
+def formatted(code: str, *rows: Cells) -> bytes:
+    """A workbook whose first column has a number format."""
+
+    def change(written: Written) -> None:
+        for row in range(2, len(rows) + 2):
+            written.worksheets[0].cell(row, 1).number_format = code
+
+    return book([HEADER, *rows], change=change)
+
+
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [
+        *(("00000", "00123"), ('"INV-"0000', "INV-0123"), ("000-000", "000-123")),
+        *(("0####", "00123"), ('00"-"000', "00-123"), ("00000;-00000", "00123")),
+        *((r"\R00\-0000", "R00-0123"), ("[$-407]000000", "000123"), ("###-##", "1-23")),
+        *(("0", "123"), ("@", "123"), ("General", "123"), ("##", "123")),
+    ],
+)
+def test_an_id_is_the_text_that_its_number_format_shows(code: str, shown: str) -> None:
+    """As it is in a CSV of the same sheet; else the bill would count once by each id."""
+    flow = Flow()
+    entry = load(formatted(code, [123, "M", DAY, "USD", 5]), flow)
+    assert (entry.status, [*amounts(flow)]) == ("LOADED", [shown])
+
+
+@pytest.mark.parametrize("code", ["#,##0", "0.00", "0%", "[<=99]00;0000", '0" kg";-0', "INV0"])
+def test_an_id_whose_number_format_may_show_more_is_damaged(code: str) -> None:
+    flow = Flow()
+    rows: list[Cells] = [[123, "M", DAY, "USD", 5], ["x", "M", DAY, "USD", 6]]
+    load(formatted(code, *rows), flow)
+    assert [*amounts(flow)] in (["x"], ["123 kg", "x"])
+    if "kg" not in code:
+        (refused,) = flow.quarantines[0].rows
+        assert (refused.reason, refused.value) == ("damaged_id", "123")
+        assert "00000" in refused.message
+        assert refused.raw.startswith("123,M")
+
+
+def test_ids_of_two_series_whose_formats_differ_are_two() -> None:
+    def change(written: Written) -> None:
+        written.worksheets[0]["A2"].number_format = '"INV-"0'
+        written.worksheets[0]["A3"].number_format = '"CRN-"0'
+
+    rows: list[Cells] = [
+        [HEADER[0], *HEADER[1:]],
+        [7, "M", DAY, "USD", 5],
+        [7, "M", DAY, "USD", -5],
+    ]
+    flow = Flow()
+    assert load(book(rows, change=change), flow).status == "LOADED"
+    assert {*amounts(flow)} == {"INV-7", "CRN-7"}
+    by_hash = Flow()
+    load(book([["Nr", *HEADER[1:]], *rows[1:]], change=change), by_hash, {"id_from": ["Nr"]})
+    assert len(by_hash.store.rows) == 2
+
+
+def test_an_amount_is_a_number_whatever_its_format_adds() -> None:
+    def change(written: Written) -> None:
+        for row, code in enumerate(("#,##0", '"EUR" 0', "0.00", "00-00", "[Red]0.0;0"), 2):
+            written.worksheets[0].cell(row, 5).number_format = code
+
+    rows: list[Cells] = [[f"B{at}", "M", DAY, "USD", 1234] for at in range(5)]
+    flow = Flow()
+    assert load(book([HEADER, *rows], change=change), flow).status == "LOADED"
+    assert {*amounts(flow).values()} == {Decimal(1234)}
+
+
+@pytest.mark.parametrize("last", ["23:59:59.999999", "23:59:59.9999", "23:59:59"])
+def test_the_last_moment_of_a_day_is_on_that_day(last: str) -> None:
+    """pandas ends a period so; openpyxl would round it to the next day, in the next month."""
+    flow = Flow()
+    load(book([HEADER, ["a", "M", datetime.fromisoformat(f"2026-03-31T{last}"), "USD", 1]]), flow)
+    assert [row["bill_date"] for row in flow.store.rows.values()] == ["2026-03-31"]
+
+
 def test_numbers_are_written_as_the_dataset_reads_them() -> None:
     """1.234 with `thousands: "."` would be one thousand two hundred and thirty-four."""
     flow = Flow()

@@ -92,8 +92,20 @@ def _with_cells(table: CsvTable[BillHeader]) -> CsvTable[BillHeader]:
             column = schema.by_header.get(spelt_alike(title))
             if column is not None and schema.columns[column].name in single:
                 of_one_row.add(at)
+        by_name = dict(zip((one.name for one in schema.columns), match.cells, strict=True))
+        values = {
+            by_name[one.name]
+            for one in schema.columns
+            if one.kind in (Kind.DECIMAL, Kind.DATE, Kind.CURRENCY)
+        }
         derive = checked_cells(
-            match.derive, header, table.merged_titles, counts=counts, single=of_one_row
+            match.derive,
+            header,
+            table.merged_titles,
+            counts=counts,
+            single=of_one_row,
+            key=by_name.get(schema.key),
+            parts_of_key={*match.id_cells} - values - of_one_row,
         )
         table.recognition = replace(match, derive=derive)
     elif table.format.is_parquet and table.recognition.schema is BILLING:

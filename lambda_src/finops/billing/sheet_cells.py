@@ -19,6 +19,10 @@ _MERGED = re.compile(
 )
 
 
+#: A whole number, and what the format of its cell shows.
+_FORMATTED = re.compile(f"{_MARK}=([0-9]+){_MARK}([^{_MARK}]*){_MARK}")
+
+
 def error_text(cell: str, error: str) -> str:
     """The text of a cell, such as D7, that holds an error, such as #REF!."""
     return f"{_MARK}{cell}{_MARK}{error}"
@@ -27,6 +31,11 @@ def error_text(cell: str, error: str) -> str:
 def merged_text(merged: str, shown: str) -> str:
     """The text of a cell of a range, such as D2:D4; an error in it keeps the name of its cell."""
     return shown if error_cell(shown) else f"{_MARK}{merged}{_MARK}{shown}{_MARK}"
+
+
+def formatted_text(number: int, shown: str) -> str:
+    """The text of a cell with a whole number whose format shows another text, if it is known."""
+    return f"{_MARK}={number}{_MARK}{shown}{_MARK}"
 
 
 def error_cell(text: str) -> str:
@@ -45,13 +54,15 @@ def merged_cell(text: str) -> tuple[str, str] | None:
 
 
 def shown_texts(fields: Sequence[str]) -> list[str]:
-    """The texts of cells as people see them."""
+    """The texts of cells as people see them; numbers without what their format adds."""
     return [(merged_cell(one) or ("", unmarked(one)))[1] for one in fields]
 
 
 def unmarked(text: str) -> str:
     """A text as the sheet's CSV file has it: errors as texts, and merged cells empty."""
-    return _ERROR.sub("", _MERGED.sub("", text)) if _MARK in text else text
+    if _MARK not in text:
+        return text
+    return _ERROR.sub("", _MERGED.sub("", _FORMATTED.sub(r"\1", text)))
 
 
 def checked_cells(
@@ -61,6 +72,8 @@ def checked_cells(
     *,
     counts: Collection[int],
     single: Collection[int],
+    key: int | None,
+    parts_of_key: Collection[int],
 ) -> Callable[[Sequence[str]], list[str]]:
     """What makes the texts of a record of a sheet, or refuses it.
 
@@ -73,6 +86,8 @@ def checked_cells(
         merged_titles: The range of each title that the title before it covers.
         counts: Cells that a bill is made of.
         single: Those of them that are of one row.
+        key: The cell of the id, which is the text that is shown; None where there is none.
+        parts_of_key: The cells whose texts make the id.
     """
     hidden = {at: name for at, name in merged_titles.items() if first_column(name) in counts}
 
@@ -81,7 +96,12 @@ def checked_cells(
         for at, text in enumerate(fields):
             if not text.startswith(_MARK):
                 continue
-            if merged := merged_cell(text):
+            if formatted := _FORMATTED.fullmatch(text):
+                number, shown = formatted.groups()
+                if at == key and not shown:
+                    raise _not_as_shown(header[at], number)
+                cells[at] = shown if shown and (at == key or at in parts_of_key) else number
+            elif merged := merged_cell(text):
                 cells[at] = merged[1]
                 if at in single and merged[1]:
                     raise _merged(header[at], *merged)
@@ -95,6 +115,16 @@ def checked_cells(
         return derive(cells) if derive else cells
 
     return checked
+
+
+def _not_as_shown(title: str, number: str) -> RowProblem:
+    return RowProblem(
+        "damaged_id",
+        f"{title}: the cell holds {number}, but its number format shows it in another way, so the "
+        "id does not show: give the column the format General, Text, or one of zeros (00000)",
+        title,
+        number,
+    )
 
 
 def _error(title: str, cell: str, error: str) -> RowProblem:

@@ -24,7 +24,8 @@ from xml.etree.ElementTree import iterparse
 
 from finops.billing.file_bytes import Peekable, Readable, unreadable_file
 from finops.billing.merged_cells import Merged, MergedCells
-from finops.billing.sheet_cells import error_text, merged_text
+from finops.billing.number_formats import Formatted, NumberFormat, number_formats
+from finops.billing.sheet_cells import error_text, formatted_text, merged_text
 from finops.shared.errors import RejectedInput
 from finops.shared.left_alone import why_left_alone
 
@@ -45,8 +46,6 @@ _LINE_END = re.compile(r"[\r\n]+")
 _DOCUMENT_TYPE = re.compile(rb"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 #: A double keeps the digits of a smaller number.
 _MOST_DIGITS: Final = 10**15
-#: A number format that fills up with zeros; longer ones than any id have no use.
-_ZEROS: Final = re.compile(r"0{2,40}")
 #: Names of the strict form (ISO/IEC 29500 part 1), which Excel writes on request, and which
 #: openpyxl does not know; after what they have in common, in the order of the transitional ones.
 _STRICT: Final = (
@@ -133,11 +132,17 @@ class Workbook:
     def _rows(self, name: str) -> Iterator[tuple[int, bool, list[tuple[int, Any]]]]:
         """(number, whether it is hidden, (column, value) of each cell) of each row of a sheet."""
         from openpyxl.utils import get_column_letter
-        from openpyxl.worksheet._reader import DATA_TAG, FORMULA_TAG, ROW_TAG, WorkSheetParser
+        from openpyxl.worksheet._reader import (
+            DATA_TAG,
+            FORMULA_TAG,
+            ROW_TAG,
+            VALUE_TAG,
+            WorkSheetParser,
+        )
 
         sheet = self._sheets[name]
         book = self._book
-        widths = _widths(book)
+        formats = number_formats(book)
         with _refusing(), sheet._get_source() as part:  # noqa: SLF001
             merged = MergedCells(part)
         with _refusing(), warnings.catch_warnings(), sheet._get_source() as part:  # noqa: SLF001
@@ -176,10 +181,8 @@ class Workbook:
                         if cell["data_type"] == "e":
                             where = f"{get_column_letter(cell['column'])}{number}"
                             value = error_text(where, value)
-                        width = widths.get(int(cell["style_id"]), 0)
-                        is_number = isinstance(value, int | float) and 0 <= value < _MOST_DIGITS
-                        if width and is_number and value % 1 == 0:
-                            value = f"{int(value):0{width}}"
+                        form = formats.get(int(cell["style_id"]))
+                        value = _shown(value, form, one.findtext(VALUE_TAG))
                         if value is not None:
                             cells.append((cell["column"], value))
                     is_hidden = element.get("hidden") in {"1", "true"}
@@ -194,22 +197,26 @@ class Workbook:
         return self._is_uncalculated and not isinstance(value, bool) and value == 0
 
 
-def _widths(book: Any) -> dict[int, int]:
-    """How many digits a style shows at least, of styles that fill up with zeros: 00123 as `00000`.
+def _shown(value: Any, form: NumberFormat | None, number: str | None) -> Any:
+    """The value of a cell with what its format shows of a whole number, and on the day it is on.
 
-    Account ids and postcodes are kept so, and are texts in a CSV of the same sheet.
+    openpyxl rounds a time of day to milliseconds, so that the last one of a day would be of the
+    next; Excel shows the day that the number has begun.
     """
-    from openpyxl.styles.numbers import BUILTIN_FORMATS, BUILTIN_FORMATS_MAX_SIZE
+    if isinstance(value, datetime):
+        return _on_its_day(value, number) if value.time() == time() else value
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if form and is_number and 0 <= value < _MOST_DIGITS and value % 1 == 0:
+        return form.shown(int(value))
+    return value
 
-    shown: dict[int, int] = {}
-    for style, one in enumerate(book._cell_styles):  # noqa: SLF001
-        number = one.numFmtId
-        own = number - BUILTIN_FORMATS_MAX_SIZE
-        known = book._number_formats  # noqa: SLF001
-        code = known[own] if 0 <= own < len(known) else BUILTIN_FORMATS.get(number, "")
-        if _ZEROS.fullmatch(code):
-            shown[style] = len(code)
-    return shown
+
+def _on_its_day(midnight: datetime, number: str | None) -> datetime:
+    try:
+        is_before = float(number or 0) % 1 > 0.5
+    except ValueError:  # a day as ISO 8601 writes it
+        return midnight
+    return midnight - timedelta(seconds=1) if is_before else midnight
 
 
 class SheetText:
@@ -270,8 +277,11 @@ class SheetText:
             # A row stays one line.
             return _LINE_END.sub(" ", value) if "\n" in value or "\r" in value else value
         if isinstance(value, Merged):
-            shown = "" if value.value is None else self._cell(value.value, point)
+            inner = value.value.number if isinstance(value.value, Formatted) else value.value
+            shown = "" if inner is None else self._cell(inner, point)
             return merged_text(value.range, shown)
+        if isinstance(value, Formatted):
+            return formatted_text(value.number, value.text)
         if isinstance(value, bool):
             return "TRUE" if value else "FALSE"
         if isinstance(value, float):
