@@ -388,3 +388,17 @@ def test_paypal_days_are_declared_and_never_guessed() -> None:
     found = check(BUILT_IN[1], {"thousands": ","})
     assert (found.amounts, found.rows_quarantined) == ({}, 4)
     assert "finops billing format d --date-format" in found.problems[0].message
+
+
+def test_a_column_of_the_preview_counts_only_where_the_standards_is_missing() -> None:
+    header = FOCUS_12.replace("ProviderName", "Provider,Publisher,ProviderName")
+    row = (
+        "1,1,,USD,2026-04-01,2026-03-01,Usage,,,,2026-03-02,2026-03-01,1,1,1,Old,Old,Oracle,"
+        "Compute,VM,"
+    )
+    text = f"{header}\n{row}\n"
+    found = check_file(lambda: io.BytesIO(text.encode()), None, ExchangeRates(RatePolicy()), "d")
+    assert (found.status, found.error) == ("LOADED", "")
+    assert dict(found.header)["Provider"] == ""
+    assert dict(found.header)["ProviderName"] == "provider_name"
+    assert dict(found.header)["Publisher"] == "publisher_name"

@@ -117,8 +117,6 @@ class TestEcb:
         ("header", "code"),
         [
             ("Date,JPY,GBP", "missing_columns"),
-            # The Bank of England's are per pound, Norges Bank's per krone.
-            ("Date,USD,JPY,AUD", "missing_columns"),
             ("Date,USD,JPY,JPY", "ambiguous_header"),
             ("Date,USD,EUR", "ambiguous_header"),
         ],
@@ -345,6 +343,11 @@ def test_rates_below_another_header_are_not_read_by_the_first_one(first: str, se
     assert refused.value.code == "second_header"
 
 
+def test_a_table_of_the_ecb_that_someone_shortened_is_read() -> None:
+    found, rejected = read("Date,USD,JPY,BGN,HRK,LTL,\n2014-12-30,1.2160,140,1.9558,7.6,3.4528,\n")
+    assert ([one.currency for one in found], rejected) == (["EUR", "JPY", "BGN", "HRK", "LTL"], [])
+
+
 @pytest.mark.parametrize("header", ["units", "Base", "CURRENCY_DENOM", "quote currency"])
 def test_a_column_that_may_change_what_a_rate_means_is_refused(header: str) -> None:
     body = f"currency,rate_date,usd_per_unit,{header}\nJPY,2026-03-05,0.66,100\n"
@@ -358,8 +361,10 @@ def test_a_column_that_may_change_what_a_rate_means_is_refused(header: str) -> N
     [
         "Date,USD,DKK,JPY\n2026-03-05,1.27,8.61,190\n",
         "Date,USD,DKK,SEK\n2026-03-05,10.5,1.5,1.0\n",
+        "Date,USD,SEK\n2026-03-05,0.105,1.0\n",
+        "Date,USD,JPY\n2026-03-05,10.5,160\n",
     ],
-    ids=["per pound", "per krone"],
+    ids=["per pound", "per krone", "dollars of a krone", "kroner of a dollar"],
 )
 def test_rates_of_another_currency_than_the_euro_are_none_of_the_ecb(body: str) -> None:
     found, rejected = read(body)

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Context, Decimal
-from functools import partial
 from typing import IO, Final
 
 from finops.billing.domain import Quarantined
@@ -77,7 +76,9 @@ _OTHER_MEANING: Final = frozenset(
 )
 #: Denmark holds its krone within 2.25 percent of 7.46038 per euro, since the euro's first day:
 #: https://www.ecb.europa.eu/stats/policy_and_exchange_rates/euro_reference_exchange_rates/html/eurofxref-graph-dkk.en.html
-_KRONER_PER_EURO: Final = (Decimal("7.29"), Decimal("7.63"))
+_KRONER: Final = (Decimal("7.29"), Decimal("7.63"))
+#: Per euro, where a table lacks kroner: from 0.83 to 1.60 since 1999.
+_DOLLARS: Final = (Decimal("0.7"), Decimal("1.8"))
 _WIDE = Context(prec=50)
 
 Reject = Callable[[Quarantined], None]
@@ -105,12 +106,11 @@ def read_rates(stream: Readable, reject: Reject) -> Iterator[Rate]:
     Raises:
         RejectedInput: the file can't be understood.
     """
-    content, is_ecb = _unzipped(stream)
-    table = open_csv(content, partial(_recognise, is_ecb=is_ecb))
+    table = open_csv(_unzipped(stream), _recognise)
     yield from (_ecb if table.recognition.kind == "ECB" else _simple)(table, reject)
 
 
-def _recognise(header: Sequence[str], *, is_ecb: bool) -> _RateHeader:
+def _recognise(header: Sequence[str]) -> _RateHeader:
     names = _spelt_alike(header)
     cells = [
         next((names.index(one) for one in spellings if one in names), -1)
@@ -138,12 +138,6 @@ def _recognise(header: Sequence[str], *, is_ecb: bool) -> _RateHeader:
             code, problem = "missing_columns", "rates per euro need the column USD"
         elif twice:
             code, problem = "ambiguous_header", f"duplicate columns: {', '.join(twice)}"
-        elif "dkk" not in codes and not is_ecb:
-            code = "missing_columns"
-            problem = (
-                "it does not show that these are rates per euro: the ECB's tables have the column "
-                "DKK, which is always some 7.46"
-            )
         return _RateHeader("ECB", (), len(names), problem, code, _REMEDY)
     remedy = _REMEDY
     if either_way := [one for one in names if one in _EITHER_WAY]:
@@ -173,7 +167,8 @@ def _ecb(table: CsvTable[_RateHeader], reject: Reject) -> Iterator[Rate]:
     """Cross rates through the euro: USD for one unit is USD per EUR over units per EUR."""
     codes = [one.upper() for one in _spelt_alike(table.header)]
     dollar = codes.index("USD")
-    krone = codes.index("DKK") if "DKK" in codes else None
+    witness, (least, most) = ("DKK", _KRONER) if "DKK" in codes else ("USD", _DOLLARS)
+    witnessed = codes.index(witness)
     days: dict[date, tuple[int, int]] = {}
     for line, fields in table.records():
         if fields is None:
@@ -190,11 +185,13 @@ def _ecb(table: CsvTable[_RateHeader], reject: Reject) -> Iterator[Rate]:
             message = "is not a rate, and every rate of the day needs the dollar's"
             reject(_problem(line, table.raw, "no_dollar_rate", message, "USD", fields[dollar]))
             continue
-        if krone is not None and not _is_per_euro(fields[krone]):
+        per_euro = _positive(fields[witnessed])
+        if per_euro is None or not least <= per_euro <= most:
             message = (
-                "is not what a euro is worth, 7.29 to 7.63, so these are rates of another currency"
+                f"is not what a euro is worth, {least} to {most}, so these are rates of another "
+                "currency"
             )
-            reject(_problem(line, table.raw, "invalid_rate", message, "DKK", fields[krone]))
+            reject(_problem(line, table.raw, "invalid_rate", message, witness, fields[witnessed]))
             continue
         content = hash(tuple(one.strip() for one in fields[1:]))
         first, known = days.setdefault(day, (line, content))
@@ -211,12 +208,6 @@ def _ecb(table: CsvTable[_RateHeader], reject: Reject) -> Iterator[Rate]:
                 yield Rate(currency=code, rate_date=day, usd_per_unit=usd, source="ECB")
             else:
                 reject(_problem(line, table.raw, "invalid_rate", "is not a rate", code, text))
-
-
-def _is_per_euro(kroner: str) -> bool:
-    """Whether so many Danish kroner can be what a euro is worth, and not another currency."""
-    found = _positive(kroner)
-    return found is not None and _KRONER_PER_EURO[0] <= found <= _KRONER_PER_EURO[1]
 
 
 def _simple(table: CsvTable[_RateHeader], reject: Reject) -> Iterator[Rate]:
@@ -298,16 +289,16 @@ def _stored(rate: Decimal) -> Decimal | None:
     return kept if 0 < kept < 10**DIGITS else None
 
 
-def _unzipped(stream: Readable) -> tuple[Readable, bool]:
-    """(the CSV in a zip file or of the ECB's XML, or the file itself; whether it is that XML)."""
+def _unzipped(stream: Readable) -> Readable:
+    """The CSV in a zip file or of the ECB's XML, or the file itself."""
     head = stream.read(4)
     while len(head) < 4 and (more := stream.read(4 - len(head))):
         head += more
     rest = _After(head, stream)
     if head.removeprefix(b"\xef\xbb\xbf").startswith(b"<"):
-        return io.BytesIO(csv_of_ecb(rest)), True
+        return io.BytesIO(csv_of_ecb(rest))
     if head != b"PK\x03\x04":
-        return rest, False
+        return rest
     # A zip file's directory is at its end: the whole file is read, and must be small.
     archive = bytearray()
     while piece := rest.read(1 << 20):
@@ -322,7 +313,7 @@ def _unzipped(stream: Readable) -> tuple[Readable, bool]:
             if one.filename.lower().endswith(".csv") and not why_left_alone(one.filename)
         ]
         if len(files) == 1:
-            return _Member(found.open(files[0])), False
+            return _Member(found.open(files[0]))
     except _ZIP_ERRORS as error:
         raise _bad_zip(str(error)) from None
     raise _bad_zip(f"it contains {len(files) or 'no'} CSV file{'s' if files else ''}")

@@ -41,6 +41,7 @@ class Column:
         in_file: Whether a header can name it; otherwise it is made of other columns.
         instead: The column of the standard's newer version that counts where the file, or a row,
             has none.
+        before: Its header in a preview of the standard, which counts where the file has no other.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Column:
     length: int = 255
     in_file: bool = True
     instead: str = ""
+    before: str = ""
 
     @property
     def title(self) -> str:
@@ -168,12 +170,12 @@ def _focus(
     filled: bool = False,
     length: int = 255,
     instead: str = "",
-    aliases: tuple[str, ...] = (),
+    before: str = "",
 ) -> Column:
     name = _TITLE.sub("_", header).lower()
     return Column(
         name=name, header=header, kind=kind, in_header=needed, filled=filled, length=length,
-        instead=instead, aliases=aliases,
+        instead=instead, before=before,
     )  # fmt: skip
 
 
@@ -216,10 +218,10 @@ FOCUS: Final = Schema(
         _focus("ChargeDescription", length=1024),
         _focus("ChargeFrequency"),
         # Deprecated in 1.3, which has both, and gone in 1.4.
-        _focus("ProviderName", instead="ServiceProviderName", aliases=("Provider",)),
-        _focus("PublisherName", aliases=("Publisher",)),
+        _focus("ProviderName", instead="ServiceProviderName", before="Provider"),
+        _focus("PublisherName", before="Publisher"),
         _focus("HostProviderName"),
-        _focus("InvoiceIssuerName", aliases=("InvoiceIssuer",)),
+        _focus("InvoiceIssuerName", before="InvoiceIssuer"),
         _focus("InvoiceId"),
         _focus("RegionId"),
         _focus("ResourceId", length=1024),
@@ -273,6 +275,8 @@ def _match(schema: Schema, header: Sequence[str]) -> Recognition:
             cells[index] = other
         elif other is not None:
             instead.append((index, other))
+        if cells[index] is None and column.before:
+            cells[index] = where.get(spelt_alike(column.before))
     score = sum(cell is not None for cell in cells)
     missing = [
         column.title
