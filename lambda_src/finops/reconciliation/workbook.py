@@ -90,6 +90,7 @@ class _Sheets:
             red: book.add_format({"num_format": red.format("+0.0%", "-0.0%", "0.0%")})
             for red in (Red.NONE, Red.POSITIVE)
         }
+        self.part = book.add_format({"num_format": "0.0%"})
         self.total = book.add_format({"bold": True, "top": 1})
 
     def add(self, name: str) -> Any:
@@ -149,7 +150,9 @@ class _Sheets:
             case None | "" | _Share(None):
                 return
             case _Share(Decimal() as percent):
-                sheet.write_number(row, at, float(percent / 100), self._percents[_red(column)])
+                is_part = column.startswith(("Share", "Remaining"))
+                style = self.part if is_part else self._percents[_red(column)]
+                sheet.write_number(row, at, float(percent / 100), style)
             case Decimal() if is_exact(cell):
                 sheet.write_number(row, at, float(cell), self.money(cell, column=column))
             case Decimal():
@@ -377,7 +380,7 @@ def _showback(sheets: _Sheets, report: Report) -> None:
         "Showback",
         (
             *("By", "Owner or value", "Actual", "Month before", "Change", "Change %"),
-            *("Share of all costs %", "Budget", "Variance", "Forecast", "Page"),
+            *("Share of all costs", "Budget", "Variance", "Forecast", "Page"),
         ),
         [
             row
@@ -386,7 +389,7 @@ def _showback(sheets: _Sheets, report: Report) -> None:
                 *(
                     (
                         *(by.title, by.named(one), one.actual, one.previous, one.change),
-                        *(_Share(one.change_pct), one.share_pct, one.budget, one.variance),
+                        *(_Share(one.change_pct), _Share(one.share_pct), one.budget, one.variance),
                         *(one.forecast, f"{FOLDER}/{one.page}"),
                     )
                     for one in by.statements
