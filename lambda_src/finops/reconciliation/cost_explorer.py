@@ -186,7 +186,8 @@ class CostExplorerCosts:
     def tagged_costs(self, query: TagQuery) -> list[TaggedCosts]:
         """By service: Cost Explorer groups by two keys. One request a payer.
 
-        A group's key is that of the tag and its value, `team$fraud`, and `team$` without the tag.
+        A group's key is that of the tag and its value, `team$fraud`, and `team$` without the tag:
+        https://docs.aws.amazon.com/cli/latest/reference/ce/get-cost-and-usage.html
         """
         period = self._period(
             ChargeQuery(first=query.month.plus(-1).first, end=query.month.end, detail=Detail.MONTHS)

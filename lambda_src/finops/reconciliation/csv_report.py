@@ -22,10 +22,11 @@ with what of the change is `price`, `quantity`, `exchange` and `other`; `unmappe
 unit, what `actual` leaves out); `categories`; `services`; `accounts`; `days`; `trends`; `year to
 date`, `annual budget` and `year before` (the fiscal year, and the same month a year ago);
 `commitments`; `aws budgets` and `aws budgets by forecast` (what AWS Budgets itself has calculated
-against each budget's limit, of the budget's own period; never to be added up); `anomalies`;
-`showback` (by owner, or by a tag, whose key and value are the item; what has neither has no owner
-or value, and the last line of many sums up the others) and `showback budgets`; `invoices`,
-`documents` (what the invoices flow read); `checks`; `rates`; `changes`; `notes`.
+against each budget's limit, of the budget's own period; never to be added up); `showback` (all
+costs by owner, and again by each tag, whose key and value are the item; what has no owner, or not
+the tag, has an empty one, and the last line of many sums up the others) and `showback budgets` of
+owners; `anomalies`; `invoices`, `documents` (what the invoices flow read); `checks`; `rates`;
+`changes`; `notes`.
 
 Texts are guarded against being run as formulas; numbers have a decimal point and no thousands
 separators. RFC 4180, UTF-8, with a byte order mark for spreadsheets.
