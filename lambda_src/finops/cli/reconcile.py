@@ -15,6 +15,7 @@ from finops.deployment.environment import Environment
 from finops.reconciliation.domain import SOURCES
 from finops.reconciliation.messages import headline
 from finops.reconciliation.report import FORMATS, as_document
+from finops.reconciliation.showback import FOLDER
 from finops.shared.periods import Month
 
 if TYPE_CHECKING:
@@ -200,5 +201,10 @@ def _answer(out: Output, outcome: Outcome, source: object, engines: ExportEngine
     out.text()
     for kind, place in outcome.stored.locations.items():
         out.text(f"{kind}: {place}")
+    written = outcome.stored.document.get("showback", ())
+    pages = sum(len(found["statements"]) for found in written)
+    if pages and "html" in outcome.stored.locations:
+        folder = Path(outcome.stored.locations["html"]).with_name(FOLDER)
+        out.text(f"showback: {folder} ({pages} pages)")
     if not outcome.is_new:
         out.say(f"{report.month} is closed and unchanged: revision {report.revision}")
