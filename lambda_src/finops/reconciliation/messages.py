@@ -13,6 +13,13 @@ from finops.reconciliation.report import Agreement, Report, Unit
 from finops.shared.chat import escaped, slack_message
 
 _ALARMING = (UnitStatus.OVERRUN, UnitStatus.UNDERRUN, UnitStatus.NO_BUDGET, UnitStatus.NO_SPEND)
+_WORDS: Final = {
+    UnitStatus.OVERRUN: "over budget",
+    UnitStatus.UNDERRUN: "far below budget",
+    UnitStatus.ON_TRACK: "on track",
+    UnitStatus.NO_BUDGET: "without a budget",
+    UnitStatus.NO_SPEND: "without spend",
+}
 #: Business units that are named: SNS takes 256 KB.
 _MOST_UNITS: Final = 20
 
@@ -48,7 +55,7 @@ def headline(report: Report, *, with_units: bool = True) -> list[str]:
         ", ".join(
             [
                 _counted(units, "business unit"),
-                *(f"{counts[status]} {status.value}" for status in UnitStatus if counts[status]),
+                *(f"{counts[status]} {_WORDS[status]}" for status in UnitStatus if counts[status]),
             ]
         )
         + "."
@@ -59,7 +66,7 @@ def headline(report: Report, *, with_units: bool = True) -> list[str]:
         count = len(report.unmapped)
         lines.append(f"Unmapped: {currency} {totals.unmapped:,f} in {_counted(count, 'account')}.")
     differing = [line for line in report.invoices if line.agreement is Agreement.DIFFERS]
-    broken = [check.name for check in report.checks if check.holds is False]
+    broken = [check.rule for check in report.checks if check.holds is False]
     lines.append(
         f"Invoices: {len(report.invoices)} compared, {len(differing)} with an unexplained"
         " difference."
@@ -68,7 +75,7 @@ def headline(report: Report, *, with_units: bool = True) -> list[str]:
     if told:
         lines.append(f"{_counted(len(told), 'anomaly', 'anomalies')} in daily usage.")
     if broken:
-        lines.append(f"FAILED CHECKS: {', '.join(broken)}.")
+        lines.append(f"FAILED CHECKS: {' '.join(broken)}")
     if report.changes:
         lines.append(
             f"Revision {report.revision} changes {_counted(len(report.changes), 'amount')} of"
@@ -121,10 +128,10 @@ def _units(report: Report) -> Iterator[str]:
         key=lambda one: (one.budget is None, -abs(_off(one)), one.name),
     )
     for unit in found[:_MOST_UNITS]:
-        said = f"{unit.name}: {unit.status.value}, {report.currency} {unit.actual:,f}"
+        said = f"{unit.name}: {_WORDS[unit.status]}, {report.currency} {unit.actual:,f}"
         if unit.forecast is not None:
             said += f" so far, {unit.forecast:,f} by forecast"
-        yield said if unit.budget is None else f"{said}, of {unit.budget:,f}"
+        yield said if unit.budget is None else f"{said}, budget {unit.budget:,f}"
     rest = len(found) - _MOST_UNITS
     if rest > 0:
         yield f"{_counted(rest, 'more business unit')} like these: see the report."
