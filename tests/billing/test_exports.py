@@ -324,6 +324,54 @@ PROPOSED = (
         loaded={"PLN": "99.50"},
     ),
     Export(
+        name="Zoho, invoices with two lines",
+        text="Invoice Date,Invoice Number,Customer Name,Currency Code,Total,Item Name,Item Total\n"
+        "2026-03-05,INV-1,Acme,USD,33.00,Widget,11.00\n"
+        "2026-03-05,INV-1,Acme,USD,33.00,Gadget,22.00\n",
+        questions=("id_from", "columns.bill_amount"),
+        answers={
+            "id_from": ["Invoice Number", "Item Name"],
+            "columns": {
+                "bill_date": "Invoice Date",
+                "currency": "Currency Code",
+                "bill_amount": "Item Total",
+            },
+        },
+        loaded={"USD": "33.00"},
+    ),
+    Export(
+        name="French invoicing program, with and without taxes",
+        text="Numéro de facture;Date de facture;Montant HT;Montant TTC;Devise\n"
+        "F-1;25/03/2026;100,00;120,00;EUR\n",
+        questions=("columns.bill_amount",),
+        answers={
+            "columns": {
+                "record_id": "Numéro de facture",
+                "bill_date": "Date de facture",
+                "bill_amount": "Montant TTC",
+                "currency": "Devise",
+            },
+        },
+        loaded={"EUR": "120.00"},
+    ),
+    Export(
+        name="Revolut, statement with two currencies",
+        text="Date,ID,State,Orig currency,Orig amount,Payment currency,Amount,Fee currency\n"
+        "2026-03-05,1,COMPLETED,USD,-10.00,EUR,-9.00,EUR\n"
+        "2026-03-06,2,REVERTED,USD,-5.00,EUR,-4.00,EUR\n",
+        questions=("columns.currency", "rows"),
+        answers={
+            "columns": {
+                "record_id": "ID",
+                "bill_date": "Date",
+                "bill_amount": "Amount",
+                "currency": "Payment currency",
+            },
+            "negate": True,
+        },
+        loaded={"EUR": "13.00"},
+    ),
+    Export(
         name="American dates that could be European",
         text="Invoice Number,Invoice Date,Amount,Currency\n1,03/04/2026,1.50,USD\n",
         questions=("date_formats",),
@@ -388,6 +436,16 @@ def test_paypal_days_are_declared_and_never_guessed() -> None:
     found = check(BUILT_IN[1], {"thousands": ","})
     assert (found.amounts, found.rows_quarantined) == ({}, 4)
     assert "finops billing format d --date-format" in found.problems[0].message
+
+
+@pytest.mark.parametrize(
+    "title", ["Amount (cents)", "Amount in TEUR", "Total (in thousands)", "Betrag Tsd.", "Net '000"]
+)
+def test_an_amount_in_another_unit_is_asked_for(title: str) -> None:
+    text = f"Invoice Number,Invoice Date,Currency,{title}\nF1,2026-03-05,EUR,1000\n"
+    found = check_file(lambda: io.BytesIO(text.encode()), None, ExchangeRates(RatePolicy()), "d")
+    assert found.proposal is not None
+    assert [one.partition(":")[0] for one in found.proposal.questions] == ["columns.bill_amount"]
 
 
 def test_a_column_of_the_preview_counts_only_where_the_standards_is_missing() -> None:

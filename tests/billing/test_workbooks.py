@@ -24,6 +24,7 @@ from finops.billing.checking import check_file, proposal_of
 from finops.billing.dataset_format import DatasetFormat, UsedFormat, used_format
 from finops.billing.domain import FileEntry
 from finops.billing.mapping import open_bills
+from finops.billing.sheet_cells import shown_texts
 from finops.shared.errors import RejectedInput
 from finops.shared.rates import ExchangeRates, RatePolicy
 from tests.billing.use_cases import SETTINGS, Flow
@@ -73,7 +74,7 @@ def declared(document: Mapping[str, Any]) -> UsedFormat:
 
 def records(content: bytes, document: Mapping[str, Any] | None = None) -> list[tuple[int, Any]]:
     table = open_bills(io.BytesIO(content), declared(document) if document else None)
-    return [*table.records()]
+    return [(line, fields and shown_texts(fields)) for line, fields in table.records()]
 
 
 def refusal(content: bytes, document: Mapping[str, Any] | None = None) -> RejectedInput:
@@ -198,6 +199,17 @@ def test_an_id_whose_number_format_may_show_more_is_damaged(code: str) -> None:
         assert (refused.reason, refused.value) == ("damaged_id", "123")
         assert "00000" in refused.message
         assert refused.raw.startswith("123,M")
+
+
+@pytest.mark.parametrize(
+    "value", [datetime.fromisoformat("2026-05-03"), DAY, True, timedelta(hours=5)]
+)
+def test_an_id_that_became_a_day_or_a_logical_value_is_damaged(value: object) -> None:
+    """Excel makes a day of 5-3."""
+    flow = Flow()
+    load(book([HEADER, [value, "M", DAY, "USD", 5], ["3-6", "M", DAY, "USD", 6]]), flow)
+    assert [*amounts(flow)] == ["3-6"]
+    assert [one.reason for one in flow.quarantines[0].rows] == ["damaged_id"]
 
 
 def test_ids_of_two_series_whose_formats_differ_are_two() -> None:

@@ -69,7 +69,9 @@ _NAMES: Final = {
     "amount due, net amount, net, betrag, rechnungsbetrag, gesamtbetrag, bruttobetrag, summe, "
     "umsatz, montant, montant total, montant ttc, total ttc, importe, importe total, monto, "
     "importo, totale, importo totale, bedrag, totaalbedrag, totaal, valor, valor total, montante, "
-    "kwota, kwota brutto, wartość, belopp, summa, beløb, částka, celkem",
+    "kwota, kwota brutto, wartość, belopp, summa, beløb, částka, celkem, netto, brutto, "
+    "nettobetrag, montant ht, total ht, importe neto, importe bruto, importo netto, "
+    "importo lordo, imponibile, kwota netto, valor líquido, valor bruto",
     "company_name": "company name, company, customer, customer name, client, client name, vendor, "
     "supplier, name, contact name, kunde, kundenname, firma, lieferant, name des kunden, société, "
     "nom du client, fournisseur, cliente, nombre del cliente, empresa, proveedor, ragione sociale, "
@@ -116,6 +118,13 @@ _NO_CHARGES: Final = frozenset(
     | {"voided", "draft", "cancelled", "canceled", "failed", "declined", "pending", "entwurf"}
     | {"storno", "storniert", "annulé", "annulée", "brouillon", "anulada", "borrador", "bozza"}
     | {"annullata", "concept", "rejected", "reversed", "reversal", "chargeback", "korekta"}
+    | {"reverted"}
+)
+#: In the title of a column whose amounts are not in units of a currency.
+_OTHER_UNIT: Final = re.compile(
+    r"\b(?:cents?|pence|pennies|centimes|centimos|øre|öre|rappen|groszy|minor|teur|tusd|tchf|keur"
+    r"|kusd|kgbp|tsd|tausend|thousands?|mio|mln|millions?|milliers|miles|000s?)\b|\b[kt][€$]",
+    re.IGNORECASE,
 )
 _ISO_DAY = re.compile(r"\d{4}([-/])\d\d\1\d\d(?:[T ].{4,30})?", re.ASCII)
 _GROUPED = re.compile(r"[+-]?\d{1,3}([.,' \u00a0\u202f])\d{3}", re.ASCII)
@@ -295,10 +304,42 @@ class _Writer:
                 f"columns.bill_amount: {amounts} hold amounts; which one is the bill's, with or "
                 "without taxes and fees?"
             )
+        if currencies := self._rivals("currency"):
+            self._questions.append(
+                f"columns.currency: {currencies} hold currencies; in which one are the amounts?"
+            )
+        self._ask_for_units_and_lines()
         if days := self._rivals("bill_date"):
             self._questions.append(
                 f"columns.bill_date: {days} hold days; which one is the day of a bill?"
             )
+
+    def _ask_for_units_and_lines(self) -> None:
+        """Ask where an amount is not one of a currency, or is not that of its line."""
+        for name in ("bill_amount", "debit", "credit"):
+            header = self._found[name].header if name in self._found else ""
+            if _OTHER_UNIT.search(header):
+                self._questions.append(
+                    f"columns.bill_amount: {header!r} names another unit than that of a currency, "
+                    "and amounts are loaded as they stand; is there a column of whole units?"
+                )
+        if "bill_amount" not in self._found:
+            return
+        amount = self._header.index(self._found["bill_amount"].header)
+        for guess in self._named.get("record_id", ()):
+            at = self._header.index(guess.header)
+            lines: dict[str, list[str]] = {}
+            for row in self._rows:
+                lines.setdefault(row[at].strip(), []).append(row[amount].strip())
+            several = [texts for key, texts in lines.items() if key and len(texts) > 1]
+            # Only the first line of an invoice may have it.
+            if several and all(len({*filter(None, one)}) < 2 for one in several):
+                self._questions.append(
+                    f"columns.bill_amount: {self._header[amount]!r} is the same on all lines of a "
+                    f"{guess.header!r}, and would count once for each; which column is the amount "
+                    "of a line?"
+                )
+                return
 
     def _rivals(self, name: str) -> str:
         """The headers that may as well mean a column, as a question names them; empty for one."""

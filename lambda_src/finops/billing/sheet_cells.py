@@ -19,8 +19,8 @@ _MERGED = re.compile(
 )
 
 
-#: A whole number, and what the format of its cell shows.
-_FORMATTED = re.compile(f"{_MARK}=([0-9]+){_MARK}([^{_MARK}]*){_MARK}")
+#: A value, and what the format of its cell shows.
+_FORMATTED = re.compile(f"{_MARK}=([^{_MARK}]*){_MARK}([^{_MARK}]*){_MARK}")
 
 
 def error_text(cell: str, error: str) -> str:
@@ -33,9 +33,9 @@ def merged_text(merged: str, shown: str) -> str:
     return shown if error_cell(shown) else f"{_MARK}{merged}{_MARK}{shown}{_MARK}"
 
 
-def formatted_text(number: int, shown: str) -> str:
-    """The text of a cell with a whole number whose format shows another text, if it is known."""
-    return f"{_MARK}={number}{_MARK}{shown}{_MARK}"
+def formatted_text(value: str, shown: str) -> str:
+    """The text of a cell with a value that is shown as another text; empty where not known how."""
+    return f"{_MARK}={value}{_MARK}{shown}{_MARK}"
 
 
 def error_cell(text: str) -> str:
@@ -97,10 +97,10 @@ def checked_cells(
             if not text.startswith(_MARK):
                 continue
             if formatted := _FORMATTED.fullmatch(text):
-                number, shown = formatted.groups()
+                value, shown = formatted.groups()
                 if at == key and not shown:
-                    raise _not_as_shown(header[at], number)
-                cells[at] = shown if shown and (at == key or at in parts_of_key) else number
+                    raise _not_as_shown(header[at], value)
+                cells[at] = shown if shown and (at == key or at in parts_of_key) else value
             elif merged := merged_cell(text):
                 cells[at] = merged[1]
                 if at in single and merged[1]:
@@ -117,13 +117,14 @@ def checked_cells(
     return checked
 
 
-def _not_as_shown(title: str, number: str) -> RowProblem:
+def _not_as_shown(title: str, value: str) -> RowProblem:
     return RowProblem(
         "damaged_id",
-        f"{title}: the cell holds {number}, but its number format shows it in another way, so the "
-        "id does not show: give the column the format General, Text, or one of zeros (00000)",
+        f"{title}: the cell holds {value} as a number, a day or a logical value, and shows it in "
+        "another way, so the id may be another one: write ids as texts, or give the column the "
+        "format General or one of zeros (00000)",
         title,
-        number,
+        value,
     )
 
 

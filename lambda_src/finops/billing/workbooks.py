@@ -25,7 +25,13 @@ from xml.etree.ElementTree import iterparse
 from finops.billing.file_bytes import Peekable, Readable, unreadable_file
 from finops.billing.merged_cells import Merged, MergedCells
 from finops.billing.number_formats import Formatted, NumberFormat, number_formats
-from finops.billing.sheet_cells import error_text, formatted_text, merged_text
+from finops.billing.sheet_cells import (
+    error_cell,
+    error_text,
+    formatted_text,
+    merged_text,
+    shown_texts,
+)
 from finops.shared.errors import RejectedInput
 from finops.shared.left_alone import why_left_alone
 
@@ -211,6 +217,16 @@ def _shown(value: Any, form: NumberFormat | None, number: str | None) -> Any:
     return value
 
 
+def _typed_text(value: bool | date | time | timedelta) -> str:
+    """The text of a cell that holds a day, a time or a logical value, however it is shown."""
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, datetime):
+        is_day = value.time() == time()
+        return value.date().isoformat() if is_day else value.isoformat(" ", "seconds")
+    return value.isoformat("seconds") if isinstance(value, time) else str(value)
+
+
 def _on_its_day(midnight: datetime, number: str | None) -> datetime:
     try:
         is_before = float(number or 0) % 1 > 0.5
@@ -277,23 +293,16 @@ class SheetText:
             # A row stays one line.
             return _LINE_END.sub(" ", value) if "\n" in value or "\r" in value else value
         if isinstance(value, Merged):
-            inner = value.value.number if isinstance(value.value, Formatted) else value.value
-            shown = "" if inner is None else self._cell(inner, point)
+            inner = "" if value.value is None else self._cell(value.value, point)
+            (shown,) = shown_texts([inner]) if not error_cell(inner) else (inner,)
             return merged_text(value.range, shown)
         if isinstance(value, Formatted):
-            return formatted_text(value.number, value.text)
-        if isinstance(value, bool):
-            return "TRUE" if value else "FALSE"
+            return formatted_text(str(value.number), value.text)
         if isinstance(value, float):
             return self._number(value).replace(".", point)
-        if isinstance(value, datetime):
-            is_day = value.time() == time()
-            return value.date().isoformat() if is_day else value.isoformat(" ", "seconds")
-        if isinstance(value, date):
-            return value.isoformat()
-        if isinstance(value, time):
-            return value.isoformat("seconds")
-        return str(value) if isinstance(value, int | timedelta) else _LINE_END.sub(" ", str(value))
+        if isinstance(value, bool | date | time | timedelta):
+            return formatted_text(_typed_text(value), "")
+        return str(value) if isinstance(value, int) else _LINE_END.sub(" ", str(value))
 
     def _number(self, value: float) -> str:
         """A number as Excel shows it: a double has 17 digits, of which the last two are noise.
