@@ -179,6 +179,7 @@ def formatted(code: str, *rows: Cells) -> bytes:
         *(("0####", "00123"), ('00"-"000', "00-123"), ("00000;-00000", "00123")),
         *((r"\R00\-0000", "R00-0123"), ("[$-407]000000", "000123"), ("###-##", "1-23")),
         *(("0", "123"), ("@", "123"), ("General", "123"), ("##", "123")),
+        *(("0.00", "123"), ("#,##0", "123"), ("#,##0.00", "123")),
     ],
 )
 def test_an_id_is_the_text_that_its_number_format_shows(code: str, shown: str) -> None:
@@ -188,7 +189,7 @@ def test_an_id_is_the_text_that_its_number_format_shows(code: str, shown: str) -
     assert (entry.status, [*amounts(flow)]) == ("LOADED", [shown])
 
 
-@pytest.mark.parametrize("code", ["#,##0", "0.00", "0%", "[<=99]00;0000", '0" kg";-0', "INV0"])
+@pytest.mark.parametrize("code", ["#,##0,", "000,000", "0%", "[<=99]00;0000", '0" kg";-0', "INV0"])
 def test_an_id_whose_number_format_may_show_more_is_damaged(code: str) -> None:
     flow = Flow()
     rows: list[Cells] = [[123, "M", DAY, "USD", 5], ["x", "M", DAY, "USD", 6]]

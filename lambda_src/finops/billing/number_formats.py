@@ -15,7 +15,8 @@ _SECTION: Final = re.compile(r'(?:"[^"]*"|\\.|[^;"\\])*')
 _PREFIX: Final = re.compile(r"\[(?:\$-[0-9A-Fa-f,]+|[A-Z][a-z]+\d*)\]")
 #: A text, a place for a digit, or a mark that needs no quotation marks.
 _TOKEN: Final = re.compile(r"""("[^"]*"|\\.)|([0#])|([-+/():!^&'~{}<>= ])""")
-_PLAIN: Final = re.compile(r"General|0|#*|@")
+#: What adds nothing, or only what arithmetic means: 1,234 and 123.00.
+_PLAIN: Final = re.compile(r"General|@|#*|(?:#,##)?[0#](?:\.[0#]+)?")
 #: Longer ones than any id have no use.
 _LONGEST: Final = 60
 
