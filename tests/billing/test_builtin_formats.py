@@ -12,6 +12,7 @@ import pytest
 from finops.billing.builtin_formats import BUILTIN_FORMATS, BuiltinFormat, is_builtin
 from finops.billing.checking import Check, check_file
 from finops.billing.dataset_format import DatasetFormat, UsedFormat, used_format
+from finops.billing.mapping import lines_above
 from finops.shared.rates import ExchangeRates, RatePolicy
 
 RATES = ExchangeRates(RatePolicy(static={"EUR": Decimal(1)}))
@@ -198,3 +199,39 @@ def test_the_ledger_can_read_a_format_that_an_older_release_used() -> None:
     """Xero's had one value in two spellings."""
     rule = {"column": "Type", "keep": ["Sales invoice", "Sales Invoice"]}
     assert DatasetFormat.from_document("xero_invoices", {"rows": [rule]}).rows
+
+
+def test_a_column_that_the_dataset_names_takes_the_place_of_a_built_in_one() -> None:
+    text = (
+        "Date,Time,Type,Status,Currency,Gross,Fee,Net,Transaction ID\n"
+        "2026-03-05,1,Payment,Completed,USD,10.00,-0.50,9.50,T1\n"
+    )
+    found = check(text, {"columns": {"bill_amount": "Net"}})
+    assert (amounts(found), found.error) == ({"USD": Decimal("9.5")}, "")
+    found = check(text, {"id_from": ["Transaction ID", "Time"]})
+    assert (amounts(found), found.notes) == ({"USD": Decimal(10)}, {"hashed_ids": 1})
+    found = check(text, {"columns": {"bill_amount": "Nett"}})
+    assert found.error_code == "format_mismatch"
+
+
+@pytest.mark.parametrize(
+    ("currency", "loaded"), [("JPY", {}), ("usd", {"USD": 5}), ("$", {"USD": 5}), ("", {"USD": 5})]
+)
+def test_a_constant_currency_never_takes_the_place_of_another_one(
+    currency: str, loaded: dict[str, int]
+) -> None:
+    text = f"id,date,ccy,amount\n1,2026-03-05,{currency},5\n"
+    found = check(text, {"constants": {"currency": "USD"}})
+    assert amounts(found) == {name: Decimal(one) for name, one in loaded.items()}
+    assert found.rows_quarantined == (0 if loaded else 1)
+
+
+def test_rejects_can_be_read_again_below_the_lines_that_their_format_needs() -> None:
+    """DATEV's days have no year but for its first line; `skip_lines` would skip the header."""
+    found = check(datev())
+    above = lines_above(found.used)
+    rows = datev().splitlines()[1:]
+    again = check("\n".join([";".join(above[0]), *rows]) + "\n")
+    assert (len(above), amounts(again)) == (1, amounts(found))
+    skipping = check("Bills\n\nid,date,currency,amount\n1,2026-03-05,USD,5\n", {"skip_lines": 2})
+    assert (lines_above(skipping.used), lines_above(None)) == ([[], []], [])

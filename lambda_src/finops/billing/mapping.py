@@ -11,7 +11,7 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import Final
 
-from finops.billing.builtin_formats import builtin_format, other_export
+from finops.billing.builtin_formats import builtin_format, is_builtin, other_export
 from finops.billing.cells import RowProblem
 from finops.billing.dataset_format import DatasetFormat, RowFilter, UsedFormat, used_format
 from finops.billing.file_bytes import Readable
@@ -21,6 +21,7 @@ from finops.billing.record_ids import is_error, is_nothing
 from finops.billing.schemas import BILLING, FOCUS, Kind, Recognition, recognise, spelt_alike
 from finops.billing.sheet_cells import checked_cells
 from finops.billing.title_lines import DATEV
+from finops.shared.money import was_currency
 
 #: The cells of derived columns, which follow those of the file.
 Derive = Callable[[Sequence[str]], list[str]]
@@ -170,8 +171,11 @@ def recogniser(used: UsedFormat | None = None) -> Callable[[Sequence[str]], Bill
         found = recognise(header)
         maps = used is not None and used.format.maps
         if used is not None and maps and not (found.problem and used.format.only_adds):
-            is_focus = found.schema is FOCUS and not found.problem
-            return _focus_among_bills(found, used) if is_focus else _mapped(header, used)
+            if found.schema is FOCUS and not found.problem:
+                return _focus_among_bills(found, used)
+            mapped = _mapped(header, used)
+            if mapped.code != "missing_columns":
+                return mapped
         if found.problem:
             if other := other_export(header):
                 code = "other_export"
@@ -217,6 +221,19 @@ def _fiscal_year(header: Sequence[str]) -> list[date]:
         return []
 
 
+def lines_above(used: UsedFormat | None) -> list[list[str]]:
+    """The cells of lines that must stand above a header for a file to be read by a format.
+
+    Those that it skips are blank. A built-in one of days without a year reads it on a first line as
+    DATEV writes it.
+    """
+    form = used.format if used else DatasetFormat()
+    above: list[list[str]] = [[]] * form.skip_lines
+    if used and is_builtin(used.source) and form.fiscal_year_start:
+        above.append([min(DATEV), *[""] * 11, f"{form.fiscal_year_start:%Y%m%d}"])
+    return above
+
+
 def _with_check(found: Recognition) -> str:
     if found.code not in {"no_header", "missing_columns"}:
         return found.remedy
@@ -231,10 +248,23 @@ def _above(style: DatasetFormat, builtin: DatasetFormat) -> DatasetFormat:
     """
     ruled = {spelt_alike(rule.column) for rule in style.rows}
     kept = {spelt_alike(one) for one in builtin.extra}
-    columns = {name: one for name, one in builtin.columns.items() if name not in style.constants}
+    said = {spelt_alike(one) for one in style.columns.values()}
+    columns = {
+        name: one
+        for name, one in builtin.columns.items()
+        if name not in style.constants and spelt_alike(one) not in said
+    }
+    if style.debit:
+        columns.pop(BILLING.amount, None)
+    if style.id_from:
+        columns.pop(BILLING.key, None)
     return replace(
         builtin,
-        columns=columns,
+        columns={**columns, **style.columns},
+        id_from=() if BILLING.key in style.columns else style.id_from or builtin.id_from,
+        debit=style.debit,
+        credit=style.credit,
+        sign=None if style.debit else style.sign or builtin.sign,
         constants={**builtin.constants, **style.constants},
         defaults={**builtin.defaults, **style.defaults},
         extra=(*builtin.extra, *(one for one in style.extra if spelt_alike(one) not in kept)),
@@ -357,9 +387,31 @@ class _Mapping:
             self._add(BILLING.key, _hash_of(self.id_cells, form.id_from))
         if form.extra:
             self._add("extra", _kept([(one, self._cell(one)) for one in form.extra]))
+        if BILLING.currency in form.constants:
+            self._refuse_other_currency(form.constants[BILLING.currency])
         for name, text in {**form.defaults, **form.constants}.items():
             cell = None if name in form.constants else self.cells[_POSITIONS[name]]
             self._add(name, _or_default(cell, text))
+
+    def _refuse_other_currency(self, constant: str) -> None:
+        """Refuse rows whose own column of currencies names another one than the format does."""
+        at = next((at for at, one in enumerate(self._header) if _is_of_currencies(one)), -1)
+        if at < 0:
+            return
+
+        def make(fields: Sequence[str]) -> str:
+            text = fields[at].strip()
+            if was_currency(text.upper()) and text.upper() != constant.upper():
+                raise RowProblem(
+                    "unknown_currency",
+                    f"{self._header[at]} {text!r} is not {constant}, as the format says of every "
+                    "row: remove it from constants, or make it a default",
+                    self._header[at],
+                    text,
+                )
+            return text
+
+        self._makers.append(make)
 
     def _add(self, name: str, make: Callable[[Sequence[str]], str]) -> None:
         self.cells[_POSITIONS[name]] = len(self._header) + len(self._makers)
@@ -389,6 +441,11 @@ def _is_set(form: DatasetFormat, column: int) -> bool:
         or (name == BILLING.amount and bool(form.debit))
         or (name == BILLING.key and bool(form.id_from))
     )
+
+
+def _is_of_currencies(header: str) -> bool:
+    column = BILLING.by_header.get(spelt_alike(header))
+    return column is not None and BILLING.columns[column].name == BILLING.currency
 
 
 def _all_of(

@@ -20,7 +20,7 @@ from finops.billing.database.store import AuroraBillingStore
 from finops.billing.database.totals import Dimension, totals
 from finops.billing.database.withdrawals import AuroraWithdrawals
 from finops.billing.domain import FileEntry, SourceObject
-from finops.billing.mapping import open_bills
+from finops.billing.mapping import lines_above, open_bills
 from finops.billing.reconversion import Reconverter
 from finops.billing.record_loader import OTHER_SHEET
 from finops.billing.settings import Settings
@@ -256,14 +256,16 @@ class BillingDeployment:
     def quarantined_csv(self, entry: FileEntry) -> bytes:
         """The quarantined rows of a file below its header, as CSV to correct and load again.
 
-        Rows that are loaded, without a cell, are not among them.
+        Above the header stand the lines without which the dataset's format would not read it. Rows
+        that are loaded, without a cell, are not among them.
 
         Raises:
             RejectedInput: The file is gone, or has no header.
         """
         table = open_bills(self.objects.open(entry.source), entry.format)
         text = io.StringIO(newline="")
-        csv.writer(text, delimiter=table.format.delimiter).writerow(table.header)
+        writer = csv.writer(text, delimiter=table.format.delimiter)
+        writer.writerows([*lines_above(entry.format), table.header])
         for row in sorted(self.quarantined(entry), key=lambda one: int(one["line"])):
             if row["reason"] not in (TAGS_LEFT_OUT, OTHER_SHEET):
                 text.write(f"{row['raw']}\r\n")
