@@ -99,7 +99,7 @@ class Requests:
         self.rows = self.size = 0
         self.sums: Sums = {}
 
-    def write(self, _: object, __: object, batch: Batch, *, replace: bool) -> Written:
+    def write(self, _: object, __: object, batch: Batch, **_options: bool) -> Written:
         self.rows += len(batch.rows)
         self.size += len(batch.document)
         add_amounts(self.sums, batch.sums)

@@ -282,3 +282,27 @@ def test_runs_of_the_same_days_count_alone_in_whatever_order_they_come(
         name, body = files[number]
         flow.load(flow.objects.put(name, body, f"{number:04}"))
     assert costs(flow) == {"a_AWS": 100, "c_AWS": 7}
+
+
+def of_sub_accounts(*names: str) -> bytes:
+    header, _, rows = month(*["1"] * len(names)).partition(b"\n")
+    lines = rows.splitlines()
+    named = [line + b"," + name.encode() for line, name in zip(lines, names, strict=True)]
+    return b"\n".join([header + b",SubAccountId", *named]) + b"\n"
+
+
+@pytest.mark.parametrize("key", [MONTHLY, RANGED])
+@pytest.mark.parametrize("late", [False, True])
+def test_runs_of_other_subscriptions_are_of_other_exports(key: str, late: bool) -> None:
+    flow = Flow()
+    files = [
+        (key.format(1, RUNS[1], 1), of_sub_accounts("s1", "s2")),
+        (key.format(2, RUNS[2], 1), of_sub_accounts("s3")),
+        (key.format(3, RUNS[0], 1), of_sub_accounts("s1")),
+    ]
+    order = reversed(range(3)) if late else range(3)
+    for number in order:
+        flow.load(flow.objects.put(*files[number], f"{number:04}"))
+    by_key = {one.source.key: one.status for one in flow.store.files.values()}
+    statuses = [by_key[name] for name, _ in files]
+    assert statuses == ["SUPERSEDED", "LOADED", "LOADED"]

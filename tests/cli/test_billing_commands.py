@@ -116,6 +116,18 @@ def test_all_versions_of_a_file_are_moved(deployment: Deployment, *, cut_off: bo
     assert amounts(deployment) == {("two", "a"): 2, ("two", "b"): 3, ("two", "c"): 4}
 
 
+def test_a_move_that_was_cut_off_after_the_first_version_goes_on(deployment: Deployment) -> None:
+    flow = deployment.flow
+    flow.load(flow.objects.put("billing/one/march.csv", bills(("b", 3))))
+    assert run("withdraw", "march.csv", "--reason", "wrong dataset")[0] == 0
+    flow.load(flow.objects.put("billing/two/march.csv", bills(("a", 1))))
+    code, answer = run(*MOVE)
+    assert (code, [one["file"] for one in answer["files"]]) == (0, ["billing/two/march.csv"])
+    assert amounts(deployment) == {("two", "a"): 1, ("two", "b"): 3}
+    with pytest.raises(RejectedInput, match="is there already"):
+        run(*MOVE)
+
+
 MOVE = ("move", "billing/one/march.csv", "--dataset", "two", "--reason", "wrong dataset", "--wait")
 
 

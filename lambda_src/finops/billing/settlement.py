@@ -127,7 +127,9 @@ def settle_periods(
     holders = [one for one in held if shared_of(entry, one, periods, runs)]
     known = {one.entry.load_id for one in holders}
     holders += [one for some in runs.values() for one in some if one.entry.load_id not in known]
-    older, newer = _older_and_newer(transaction, entry, schema, periods, holders, sha256)
+    apart = _other_exports(transaction, entry, holders)
+    runs = {run: some for run, some in runs.items() if run not in apart}
+    older, newer = _older_and_newer(transaction, entry, schema, periods, holders, sha256, apart)
     lost = sorted(
         {mine for one in newer for mine in shared_of(entry, one, periods, runs, mine=True)}
     )
@@ -145,6 +147,30 @@ def settle_periods(
     return Settled(by=newer[0].entry if newer else None, lost=lost, counts=bool(kept or not lost))
 
 
+def _other_exports(
+    transaction: LoadTransaction, entry: FileEntry, holders: Sequence[PeriodHolder]
+) -> set[str]:
+    """Runs of which all charges are of other sub accounts than the file's: of other exports.
+
+    Azure exports each subscription of a billing account, perhaps under one name.
+    """
+    mine = file_delivery(entry)
+    runs: dict[str, list[FileEntry]] = defaultdict(list)
+    for one in holders:
+        run = file_delivery(one.entry).run
+        if mine.run and run and run != mine.run and not entry.source.part_of:
+            runs[run].append(one.entry)
+    if not runs or any(
+        one.status is FileStatus.SUPERSEDED for one in passed_over(transaction, entry, mine)
+    ):
+        return set()
+    return {
+        run
+        for run, files in runs.items()
+        if all(_are_other_sub_accounts(transaction, entry, one) for one in files)
+    }
+
+
 def _older_and_newer(
     transaction: LoadTransaction,
     entry: FileEntry,
@@ -152,8 +178,12 @@ def _older_and_newer(
     periods: AbstractSet[Period],
     holders: Sequence[PeriodHolder],
     sha256: str,
+    apart: AbstractSet[str],
 ) -> tuple[list[PeriodHolder], list[PeriodHolder]]:
-    """The loaded files that a file replaces, and those that replace it."""
+    """The loaded files that a file replaces, and those that replace it.
+
+    Runs that are apart are of other exports: parts of the same month.
+    """
     known = known_deliveries(transaction, entry, [one.entry for one in holders])
     mine = known[entry.load_id]
     deliveries: dict[str, list[PeriodHolder]] = defaultdict(list)
@@ -164,7 +194,8 @@ def _older_and_newer(
     for delivery in deliveries.values():
         unknown: list[PeriodHolder] = []
         for holder in delivery:
-            by_key = relation(mine, known[holder.entry.load_id])
+            theirs = known[holder.entry.load_id]
+            by_key = Relation.PART if theirs.run in apart else relation(mine, theirs)
             (unknown if by_key is Relation.UNKNOWN else found[by_key]).append(holder)
         if unknown:
             said = _as_charges_or_people_say(transaction, entry, mine, unknown, delivery)

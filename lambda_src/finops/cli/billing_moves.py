@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -76,8 +77,9 @@ def move(
     key = f"{BILLING_PREFIX}{dataset}/{Path(entry.source.key).name}"
     if key == entry.source.key:
         out.fail(f"{key} is in dataset {dataset!r} already", Exit.REJECTED)
-    before = refuse_taken(deployment, entry, key)
     versions = loaded_versions(deployment, entry) or [entry]
+    before, copies = refuse_taken(deployment, entry, key, versions)
+    versions = versions[copies:]
     try:
         done = deployment.withdrawer.withdraw(entry, requested_by=deployment.caller, reason=reason)
         out.say(f"{entry.source.key}: {done.rows_removed} rows taken back")
@@ -115,7 +117,9 @@ def loaded_versions(deployment: BillingDeployment, entry: FileEntry) -> list[Fil
     ]
 
 
-def refuse_taken(deployment: BillingDeployment, entry: FileEntry, key: str) -> SourceObject | None:
+def refuse_taken(
+    deployment: BillingDeployment, entry: FileEntry, key: str, versions: Sequence[FileEntry] = ()
+) -> tuple[SourceObject | None, int]:
     """Refuse a key under which another file counts, or may: a new version would replace its rows.
 
     A file that was withdrawn counts no more, so a file can be moved back.
@@ -124,9 +128,11 @@ def refuse_taken(deployment: BillingDeployment, entry: FileEntry, key: str) -> S
         deployment: The flow's resources.
         entry: The file that is moved.
         key: Where to.
+        versions: Of the file, oldest first. A move that was cut off may have copied the first ones.
 
     Returns:
-        The withdrawn file that is there, which alone may be replaced; None where the key is free.
+        The file that is there, which alone may be replaced: a withdrawn one, or a copy; None where
+        the key is free. And how many versions were copied, of which one at least is not yet.
 
     Raises:
         RejectedInput: The key is taken.
@@ -134,6 +140,11 @@ def refuse_taken(deployment: BillingDeployment, entry: FileEntry, key: str) -> S
     held = [one for one in deployment.store.files(ending=key, limit=100) if one.source.key == key]
     newest = deployment.newest(key)
     is_known = newest is None or newest.file_id in {one.source.file_id for one in held}
+    there = [one.content_sha256 for one in reversed(held) if one.status in LOADED]
+    moved = [one.content_sha256 for one in versions]
+    is_cut_off = entry.status is FileStatus.WITHDRAWN and 0 < len(there) < len(moved)
+    if is_known and is_cut_off and there == moved[: len(there)]:
+        return newest, len(there)
     is_given_up = not held or (
         held[0].status is FileStatus.WITHDRAWN
         and WITHOUT_ROWS.issuperset(one.status for one in held)
@@ -154,7 +165,7 @@ def refuse_taken(deployment: BillingDeployment, entry: FileEntry, key: str) -> S
                 else ""
             ),
         )
-    return newest
+    return newest, 0
 
 
 def answer_withdrawal(out: Output, done: Withdrawal) -> None:

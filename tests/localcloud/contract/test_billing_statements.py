@@ -389,7 +389,7 @@ def test_rows_of_a_file_that_is_being_loaded_are_not_counted_on(
     entry, parts = begun(flow, "big.csv", BIG)
     flow.load_part(parts[0])
     source = flow.objects.put("billing/x/small.csv", bills(("1", 10), ("5", 50)))
-    with pytest.raises(TransientFailure, match="that file is LOADING"):
+    with pytest.raises(TransientFailure, match="and is LOADING"):
         flow.load(source)
     assert rows(empty) == {}
     lost = FinOpsError("part 2 is lost", code="lost", step="load_chunk")

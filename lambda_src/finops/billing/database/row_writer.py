@@ -231,10 +231,12 @@ class RowWriter:
             ).rows
             if found:
                 raise TransientFailure(
-                    f"rows of {found[0]['object_key']} are in {self._entry.source.uri}, too, and "
-                    f"that file is {found[0]['status']}",
+                    f"{found[0]['object_key']} holds rows of {self._entry.source.uri}, too, and is "
+                    f"{found[0]['status']}: whose they are shows when that is over",
                     code="busy",
                     step="write_rows",
+                    remedy="The queue tries again; later `finops billing retry "
+                    f"{self._entry.load_id}`",
                 )
 
     def apply(self, last_line: int) -> dict[int, int]:
