@@ -5,6 +5,7 @@ What a file is to another one is known here from how the steps were made, not fr
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from finops.billing.dataset_format import format_key
 from finops.billing.domain import LOADED, REPLACED, FileEntry, FileStatus, SourceObject
+from finops.billing.runs import Runs
 from finops.shared.errors import RejectedInput, TransientFailure
 from tests.billing.use_cases import RUNS, SETTINGS, Flow, month
 
@@ -35,6 +37,11 @@ class Place:
     run: int = 0
 
 
+def folder_of(run: int) -> str:
+    """The folder of a run with a time."""
+    return f"billing/e/2026-04-0{run}T00:00:00Z-{RUNS[run]}"
+
+
 PLACES = (
     Place("billing/march.csv", "march"),
     Place("billing/one/march.csv", "one/march"),
@@ -42,7 +49,7 @@ PLACES = (
     Place("billing/two/march.csv", "two/march"),
     *(Place(f"billing/one/c-0000{part}.csv.gz"[:-3], "one/c") for part in (1, 2)),
     *(
-        Place(f"billing/e/2026-04-0{run}T00:00:00Z-{RUNS[run]}/e-0000{part}.csv", f"e{run}", run)
+        Place(f"{folder_of(run)}/e-0000{part}.csv", f"e{run}", run)
         for run in (1, 2)
         for part in (1, 2)
     ),
@@ -81,6 +88,13 @@ class Declare:
     replace: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """The manifest of a run whose folders have times comes, which names its two files."""
+
+    run: int
+
+
 STEPS = st.lists(
     st.one_of(
         st.builds(
@@ -98,6 +112,7 @@ STEPS = st.lists(
             back=st.integers(1, 5),
         ),
         st.builds(Declare, replace=st.booleans()),
+        st.builds(Manifest, run=st.sampled_from([1, 2])),
     ),
     min_size=2,
     max_size=12,
@@ -158,6 +173,12 @@ class World:
         self.flow.workflow.running = False
         entry = self.flow.load(source)
         return entry if entry.status.is_final else self.flow.run_workflow(entry.load_id)
+
+    def take(self, step: Manifest) -> None:
+        flow, folder = self.flow, folder_of(step.run)
+        named = [{"blobName": f"{folder}/e-0000{part}.csv"} for part in (1, 2)]
+        runs = Runs(flow.store, flow.audit, flow.clock)
+        runs.take_manifest(f"{folder}/manifest.json", json.dumps({"blobs": named}).encode())
 
     def do(self, step: Person, number: int) -> None:
         files = list(self.files().values())
@@ -251,7 +272,7 @@ class World:
     phases=[Phase.explicit, Phase.generate],
 )
 def test_any_sequence_leaves_each_month_once_as_one_version_has_it(
-    steps: list[Drop | Person | Declare],
+    steps: list[Drop | Person | Declare | Manifest],
 ) -> None:
     killed, calm = World(), World()
     for number, step in enumerate(steps, 3):
@@ -259,6 +280,8 @@ def test_any_sequence_leaves_each_month_once_as_one_version_has_it(
             if isinstance(step, Declare):
                 text = '{"replace": true}' if step.replace else "{}"
                 world.flow.objects.content[format_key("one"), ""] = text.encode()
+            elif isinstance(step, Manifest):
+                world.take(step)
             elif isinstance(step, Drop):
                 world.drop(step, number, step.kills if world is killed else 0)
             else:

@@ -40,7 +40,7 @@ from finops.shared.data_api import DataApi, Result
 from finops.shared.errors import ConfigurationError, FinOpsError, TransientFailure
 from finops.shared.rates import Rate, RatePolicy
 from tests.billing.test_any_months import STEPS as MONTHS
-from tests.billing.test_any_months import Declare, Drop, Person, World
+from tests.billing.test_any_months import Declare, Drop, Manifest, Person, World
 from tests.billing.test_taken_over import BIG, begun, half_loaded, retried
 from tests.billing.use_cases import FOCUS, MARCH, RUNS, SETTINGS, Flow, bills, month, tagged
 from tests.localcloud.contract.aws import Account, unique
@@ -750,7 +750,7 @@ def ledger(world: World) -> list[tuple[Any, ...]]:
 )
 @given(MONTHS)
 def test_any_sequence_of_months_leaves_what_the_model_holds(
-    empty: Database, steps: list[Drop | Person | Declare]
+    empty: Database, steps: list[Drop | Person | Declare | Manifest]
 ) -> None:
     clear(empty)
     model, database = World(), DatabaseWorld(Flow(store=empty))
@@ -759,6 +759,8 @@ def test_any_sequence_of_months_leaves_what_the_model_holds(
             if isinstance(step, Declare):
                 text = '{"replace": true}' if step.replace else "{}"
                 world.flow.objects.content[format_key("one"), ""] = text.encode()
+            elif isinstance(step, Manifest):
+                world.take(step)
             elif isinstance(step, Drop):
                 world.drop(step, number, 0)
             else:
