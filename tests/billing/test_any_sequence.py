@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from finops.billing.dataset_format import format_key
 from finops.billing.domain import LOADED, FileEntry, SourceObject
-from finops.shared.errors import TransientFailure
+from finops.shared.errors import RejectedInput, TransientFailure
 from tests.billing.use_cases import SETTINGS, Flow
 
 HEADER = "id,date,currency,amount,item,city\n"
@@ -45,6 +45,14 @@ class Withdraw:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Again:
+    """A person has that file loaded again, where it does not count, or not all of it."""
+
+    back: int
+    restates: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Declare:
     """A person changes the format of a dataset; None is a broken one."""
 
@@ -67,6 +75,7 @@ STEPS = st.lists(
             is_delivered_again=st.booleans(),
         ),
         st.builds(Withdraw, back=st.integers(1, 4)),
+        st.builds(Again, back=st.integers(1, 4), restates=st.booleans()),
         st.builds(Declare, dataset=DATASETS, format=st.sampled_from(FORMATS)),
     ),
     max_size=12,
@@ -103,6 +112,14 @@ class World:
             entry = self.flow.run_workflow(entry.load_id)
         return entry
 
+    def again(self, entry: FileEntry, *, restates: bool) -> None:
+        self.flow.workflow.running = False
+        with suppress(RejectedInput):
+            self.flow.retry(entry, restates=restates)
+            found = self.flow.store.files[entry.load_id]
+            if not found.status.is_final:
+                self.flow.run_workflow(entry.load_id)
+
     def table(self) -> dict[tuple[str, str], Decimal]:
         """Amounts by dataset and item: an item is one bill, whatever its id is made of."""
         found = [
@@ -135,7 +152,7 @@ class World:
 @given(STEPS)
 @settings(max_examples=30, deadline=None, phases=[Phase.explicit, Phase.generate])
 def test_any_sequence_leaves_each_bill_once_as_a_loaded_file_has_it(
-    steps: list[Drop | Withdraw | Declare],
+    steps: list[Drop | Withdraw | Again | Declare],
 ) -> None:
     killed, calm = World(), World()
     for number, step in enumerate(steps):
@@ -162,7 +179,9 @@ def test_any_sequence_leaves_each_bill_once_as_a_loaded_file_has_it(
                     for one in world.flow.store.files.values()
                     if one.source.file_id == source.file_id
                 ]
-                if entry.status in LOADED:
+                if isinstance(step, Again):
+                    world.again(entry, restates=step.restates)
+                elif entry.status in LOADED:
                     world.flow.withdraw(entry)
             held = {
                 (one.dataset, item, Decimal(amount))
