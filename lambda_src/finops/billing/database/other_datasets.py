@@ -17,7 +17,7 @@ from finops.shared.periods import Month
 #: A dataset's name takes up to 512 bytes, and an answer holds 1 MiB.
 _LOADS_AT_ONCE: Final = 1_000
 #: Lines, and datasets, that one statement compares within seconds; it may take 45 s.
-_LINES_AT_ONCE: Final = 100_000
+_LINES_AT_ONCE: Final = 50_000
 _DATASETS_AT_ONCE: Final = 10
 #: `t` is the load's bill, and `o` another one.
 _SAME: Final = (
