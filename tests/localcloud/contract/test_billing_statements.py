@@ -8,10 +8,12 @@ import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from itertools import permutations
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from hypothesis import strategies as st
 
 from finops.billing import batches, conflicts
 from finops.billing.adapters.secrets_manager import SecretsManagerLogins
+from finops.billing.database.load_transaction import AuroraLoadTransaction
 from finops.billing.database.rates import AuroraRates
 from finops.billing.database.row_statements import row_statements
 from finops.billing.database.row_writer import RowWriter
@@ -422,6 +425,19 @@ def test_a_file_that_is_taken_back_while_another_one_counts_on_its_rows(empty: D
     assert rows(empty) == OLD
 
 
+def test_bills_of_a_file_that_failed_in_parts_wait_though_a_newer_version_is_loaded(
+    empty: Database,
+) -> None:
+    flow = Flow(store=empty)
+    load_id = half_loaded(flow)
+    newer = flow.load(flow.objects.put("billing/x/big.csv", bills(("9", 9))))
+    assert newer.status is FileStatus.LOADED
+    assert empty.count_to_fix() == {FileStatus.FAILED: 1}
+    assert [one.load_id for one in empty.files(to_fix=True)] == [load_id]
+    assert retried(flow, load_id) is FileStatus.LOADED
+    assert empty.count_to_fix() == {}
+
+
 def test_a_copy_is_refused_only_while_the_first_file_holds_rows(empty: Database) -> None:
     flow = Flow(store=empty)
     body = bills(("a", 1), ("b", 2))
@@ -464,6 +480,40 @@ def test_bills_of_another_dataset_are_known_however_they_are_written(
         flow.withdraw(empty.find(one.load_id))
     assert load("two/m.csv", body + b"\n").status is FileStatus.LOADED
     assert rows(empty)["two", "a"] == Decimal("10.5")
+
+
+def test_ids_of_two_rules_at_the_same_time_do_not_count_twice(
+    empty: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects = Flow().objects
+    # Among many files, no gap that is locked keeps the two apart.
+    for number in range(120):
+        enter_left_alone(empty, objects.put(f"billing/v{number:03}/.DS_Store", b"-"), "nothing")
+    empty.api.execute("UPDATE billing_files SET original_sha256 = SHA2(load_id, 256)")
+    body = "id,date,currency,amount,item\n" + "".join(
+        f"{n},2026-03-0{n},USD,{n}.50,i{n}\n" for n in range(1, 5)
+    )
+    formats = ({}, {"x": DatasetFormat(id_from=("item",))})
+    both, asked = Barrier(2), AuroraLoadTransaction.other_ids
+
+    def other_ids(*given: Any) -> FileEntry | None:
+        found = asked(*given)
+        # One waits for the other, which gets its answer only once the first has ended.
+        with suppress(BrokenBarrierError):
+            both.wait(3)
+        return found
+
+    monkeypatch.setattr(AuroraLoadTransaction, "other_ids", other_ids)
+
+    def load(number: int) -> FileEntry:
+        flow = Flow(replace(SETTINGS, formats=formats[number]), store=empty, objects=objects)
+        return flow.load(objects.put(f"billing/x/{number}.csv", body.encode() + b"\n" * number))
+
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(load, range(2)))
+    assert sorted(one.status for one in found) == [FileStatus.LOADED, FileStatus.REJECTED]
+    assert {one.error_code for one in found} == {"", "other_ids"}
+    assert len(rows(empty)) == 4
 
 
 def test_a_copy_whose_ids_are_made_by_another_rule_is_known(empty: Database) -> None:
