@@ -493,7 +493,7 @@ def test_ids_of_two_rules_at_the_same_time_do_not_count_twice(
     body = "id,date,currency,amount,item\n" + "".join(
         f"{n},2026-03-0{n},USD,{n}.50,i{n}\n" for n in range(1, 5)
     )
-    formats = ({}, {"x": DatasetFormat(id_from=("item",))})
+    formats: list[dict[str, DatasetFormat]] = [{}, {"x": DatasetFormat(id_from=("item",))}]
     both, asked = Barrier(2), AuroraLoadTransaction.other_ids
 
     def other_ids(*given: Any) -> FileEntry | None:
