@@ -62,6 +62,8 @@ class Database:
         self._user = "mysql" if os.geteuid() == 0 else None
         self.folder = _folder_for(settings.local_dir, self._user)
         self.data = self.folder / "data"
+        # What becomes `data` when it is complete.
+        self._fresh = self.folder / "data.new"
 
     @property
     def socket(self) -> Path:
@@ -87,9 +89,10 @@ class Database:
             shutil.rmtree(self.data, ignore_errors=True)
         if not self.data.exists():
             if self._snapshot:
-                copy_tree(self._snapshot.database, self.data)
+                copy_tree(self._snapshot.database, self._fresh)
             else:
                 self._install(record)
+            self._fresh.rename(self.data)
         server = spawn(
             [
                 program("mariadbd") or "mariadbd",
@@ -110,12 +113,13 @@ class Database:
         if server.poll() is not None or not self.answers():
             raise LocalCloudError(f"MariaDB did not start; its log is {self._log}")
 
-    def stop(self, record: ProcessRecord) -> None:
-        """End the server and remove its socket."""
-        record.end(_STOP_SECONDS if self._persist else 0)
+    def stop(self, record: ProcessRecord | None) -> None:
+        """End what was started, if anything was; only data that are to be kept stay."""
+        if record:
+            record.end(_STOP_SECONDS if self._persist else 0)
         self.socket.unlink(missing_ok=True)
-        if not self._persist:
-            shutil.rmtree(self.data, ignore_errors=True)
+        if self.folder.exists() and self._is_ours(self.folder):
+            _remove(self._fresh if self._persist else self.folder)
         if self.socket.parent != self.folder and self.socket.parent.is_dir():
             self.socket.parent.rmdir()
 
@@ -130,13 +134,12 @@ class Database:
                 return False
 
     def _install(self, record: Callable[[ProcessRecord], None]) -> None:
-        fresh = self.folder / "data.new"
-        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(self._fresh, ignore_errors=True)
         installer = spawn(
             [
                 program("mariadb-install-db") or "mariadb-install-db",
                 "--no-defaults",
-                f"--datadir={fresh}",
+                f"--datadir={self._fresh}",
                 # The folder keeps others out: root of the database needs no password.
                 "--auth-root-authentication-method=normal",
                 "--skip-test-db",
@@ -151,7 +154,6 @@ class Database:
         record(ProcessRecord.of(installer.pid))
         if installer.wait():
             raise LocalCloudError(f"mariadb-install-db failed; its log is {self._log}")
-        fresh.rename(self.data)
 
     def _environment(self) -> dict[str, str]:
         return {
@@ -164,12 +166,28 @@ class Database:
     def _own(self, folder: Path) -> None:
         """Make a folder that only the server's user and we may enter."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        owner = pwd.getpwnam(self._user).pw_uid if self._user else os.geteuid()
-        found = folder.lstat()
-        if stat.S_ISLNK(found.st_mode) or found.st_uid not in {owner, os.geteuid()}:
+        if not self._is_ours(folder):
             raise LocalCloudError(f"{folder} belongs to another user; remove it.")
-        if found.st_uid != owner:
-            os.chown(folder, owner, -1)
+        if folder.lstat().st_uid != self._owner:
+            os.chown(folder, self._owner, -1)
+
+    def _is_ours(self, folder: Path) -> bool:
+        found = folder.lstat()
+        return not stat.S_ISLNK(found.st_mode) and found.st_uid in {self._owner, os.geteuid()}
+
+    @property
+    def _owner(self) -> int:
+        return pwd.getpwnam(self._user).pw_uid if self._user else os.geteuid()
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder into which processes may still write that were killed just now."""
+
+    def is_gone() -> bool:
+        shutil.rmtree(folder, ignore_errors=True)
+        return not folder.exists()
+
+    wait_until(is_gone, 5)
 
 
 def _folder_for(local_dir: Path, user: str | None) -> Path:

@@ -113,8 +113,8 @@ class Keeper:
         self._settings.ready_file.unlink(missing_ok=True)
         if record := self._processes.get("emulator"):
             self._emulator.stop(record)
-        if record := self._processes.get("database"):
-            self._database.stop(record)
+        if self._settings.database:  # also where no process of it is known yet
+            self._database.stop(self._processes.get("database"))
         self._lock.release()
 
     def _end_what_a_crash_left(self) -> None:

@@ -52,12 +52,8 @@ class Snapshot:
     def _moved(self, text: bytes, port: int) -> bytes:
         """Queue URLs and the like name the address at which a cloud answers."""
         taken_at = json.loads(self._description.read_text())["port"]
-        # One after the other: in 250 MB, an alternative takes three times as long to find.
-        for host in (b"127.0.0.1", b"localhost"):
-            text = re.sub(
-                rb"%b:%d(?!\d)" % (re.escape(host), taken_at), b"%b:%d" % (host, port), text
-            )
-        return text
+        at = rb"(127\.0\.0\.1|localhost):%d(?!\d)" % taken_at
+        return re.sub(at, rb"\g<1>:%d" % port, text)
 
     @property
     def _description(self) -> Path:

@@ -28,6 +28,7 @@ _OWN = {
     "parsed_policies",
     "parsed_conditions",
     "repeated_calls",
+    "layer_archives",
 }
 NAMED = [*(name for name in EXTENSIONS if name not in _OWN), "rds_data_api"]
 

@@ -20,6 +20,7 @@ EXTENSIONS = (
     "parsed_conditions",
     "repeated_calls",
     "lambda_workers",
+    "layer_archives",
     "lambda_async_invoke",
     "stream_positions",
     "partiql_streams",
