@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from build_lambdas import REPOSITORY
-from localcloud.endpoints import endpoint_url
+from localcloud.address import endpoint_url
 from localcloud.settings import Settings
 from localcloud.supervisor import LocalCloud
 from localcloud.terraform import Terraform, TerraformError, local_environment

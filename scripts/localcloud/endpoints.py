@@ -1,32 +1,17 @@
-"""The one place that knows where the cloud answers, and who calls it."""
+"""Sessions of the accounts that call the cloud."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import boto3
-from localstack_client import config
 
-from localcloud.settings import Settings
+from localcloud.address import endpoint_url
+
+__all__ = ["MANAGEMENT_ACCOUNT", "REGION", "AccountSession", "account_session", "endpoint_url"]
 
 REGION = "us-east-1"
 MANAGEMENT_ACCOUNT = "111111111111"
-
-
-def endpoint_url(settings: Settings | None = None) -> str:
-    """The endpoint of these settings: the one named from outside, else the cloud that is up.
-
-    A cloud that is down answers at its settings' port once it is up.
-    """
-    settings = settings or Settings.from_environment()
-    if settings.external:
-        host, port = config.parse_localstack_host(settings.external)
-        return f"http://{host}:{port}"
-    try:
-        return str(json.loads(settings.ready_file.read_text())["endpoint_url"])
-    except FileNotFoundError:
-        return f"http://127.0.0.1:{settings.port}"
 
 
 class AccountSession(boto3.Session):  # type: ignore[misc]  # boto3 has no types

@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.error import HTTPError
 
+from localcloud.address import endpoint_url
 from localcloud.emulator_process import health
-from localcloud.endpoints import endpoint_url
 from localcloud.keeper import end_leftovers
 from localcloud.lock import CloudLock
 from localcloud.prerequisites import missing_for_cloud, refuse

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from localcloud.endpoints import endpoint_url
+from localcloud.address import endpoint_url
 from localcloud.settings import REPOSITORY, LocalCloudError, Settings
 from localcloud.shared_provider import shared_provider
 
