@@ -165,3 +165,23 @@ def test_a_sign_is_turned_once(flow: Flow, written: str, amount: str) -> None:
     assert [str(row["bill_amount"]) for row in flow.store.rows.values()] == (
         [amount] if amount else []
     )
+
+
+def test_what_is_no_date_amount_or_currency_is_told_with_what_to_declare(flow: Flow) -> None:
+    body = b"id,date,currency,amount\na,5.3.26,EUR,1\nb,2026-03-05,USD,1.5,\nc,2026-03-05,$,1\n"
+    flow.load(flow.objects.put("billing/x/a.csv", body.replace(b"1.5,", b'"1,5"')))
+    days, amounts, currencies = (row.message for row in flow.quarantines[-1].rows)
+    assert "--date-format" in days
+    assert "--decimal-comma" not in days
+    assert "--decimal-comma" in amounts
+    assert "--date-format" not in amounts
+    assert "finops billing format x --constant currency=CODE" in currencies
+
+
+@pytest.mark.parametrize("encoding", ["utf-32", "utf-32-be"])
+def test_a_file_in_utf_32_is_refused_as_such(flow: Flow, encoding: str) -> None:
+    mark = "\ufeff" if encoding.endswith("be") else ""
+    text = f"{mark}id,date,currency,amount\na,2026-03-05,USD,1\n".encode(encoding)
+    entry = flow.load(flow.objects.put("billing/x/a.csv", text))
+    assert (entry.status, entry.error_code) == (FileStatus.REJECTED, "invalid_encoding")
+    assert "UTF-32" in entry.error

@@ -81,10 +81,10 @@ def cell_reader(column: Column, style: DatasetFormat, schema: Schema, dataset: s
     quite what the cell says.
     """
     where = f"dataset {dataset!r}" if dataset else "the dataset"
-    declare = (
-        f"if {where} writes others, declare them: `finops billing format "
-        f"{dataset or 'DATASET'} --date-format … --decimal-comma`"
-    )
+    command = f"`finops billing format {dataset or 'DATASET'}"
+    declare = f"if {where} writes others, declare them: {command}"
+    days = f"{declare} --date-format …`"
+    numbers = f"{declare} --decimal-comma --thousands …`"
     match column.kind:
         case Kind.TEXT if column.name == schema.key:
             return _not_damaged(column, _id(column))
@@ -95,18 +95,19 @@ def cell_reader(column: Column, style: DatasetFormat, schema: Schema, dataset: s
         case Kind.TEXT:
             return _text(column)
         case Kind.CURRENCY:
-            return _currency(column)
+            constant = f": where all rows are in one, {command} --constant currency=CODE`"
+            return _currency(column, constant if schema.key else "")
         case Kind.DATE:
-            return _day(column, style, declare)
+            return _day(column, style, days)
         case Kind.TIMESTAMP:
-            return _moment(column, style, declare)
+            return _moment(column, style, days)
         case Kind.PERIOD:
-            moment = _moment(column, style, declare)
+            moment = _moment(column, style, days)
             return lambda text: f"{first_day(datetime.fromisoformat(moment(text)))} 00:00:00"
         case Kind.JSON:
             return _json(column)
         case Kind.DECIMAL:
-            return _number(column, style, schema, declare)
+            return _number(column, style, schema, numbers)
 
 
 def plain(column: Column, style: DatasetFormat, schema: Schema) -> Plain:
@@ -203,7 +204,7 @@ def _no_total(column: Column, read_text: Read) -> Read:
     return read
 
 
-def _currency(column: Column) -> Read:
+def _currency(column: Column, declare: str) -> Read:
     def read(text: str) -> str:
         code = text.upper()
         if major := major_of(text):
@@ -216,7 +217,8 @@ def _currency(column: Column) -> Read:
         if not was_currency(code):
             raise RowProblem(
                 "unknown_currency",
-                f"{column.title} {text!r} is not an ISO 4217 currency code",
+                f"{column.title} {text!r} is not an ISO 4217 currency code such as EUR or USD"
+                f"{declare}",
                 column.title,
                 text,
             )

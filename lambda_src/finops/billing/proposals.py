@@ -56,7 +56,8 @@ _NAMES: Final = {
     "rechnungsnummer, rechnungsnr, rechnung nr, belegnummer, belegnr, beleg, nummer, numéro, "
     "numéro de facture, n° facture, no facture, numero factura, número de factura, nº factura, "
     "factura, numero fattura, fattura, factuurnummer, número da fatura, nº da fatura, fatura, "
-    "numer faktury, nr faktury, fakturanummer, fakturanr, číslo faktury, transaktionsnummer",
+    "numer faktury, nr faktury, fakturanummer, fakturanr, číslo faktury, transaktionsnummer, "
+    "nr, no, lfd nr, rechnung, rechnungs nr",
     "bill_date": "bill date, invoice date, date, document date, issue date, created, created utc, "
     "transaction date, posting date, rechnungsdatum, belegdatum, datum, buchungsdatum, "
     "ausstellungsdatum, date de facture, date facture, date d'émission, fecha, fecha factura, "

@@ -41,6 +41,8 @@ _TITLE_LINES: Final = 20
 _MARK = re.compile(r"[^\w\s\"'.\-]")
 #: A record with so many of the header's titles may be a header, too.
 _FEWEST_TITLES: Final = 2
+#: Byte order marks; a text of UTF-16 that begins with NUL is none.
+_UTF_32: Final = (b"\xff\xfe\0\0", b"\0\0\xfe\xff")
 #: As spreadsheets write it; a letter, a digit or a quotation mark can't be a delimiter.
 _SEPARATOR_LINE = re.compile(r"sep=(\t|[^\w\s\"])\s*", re.IGNORECASE)
 
@@ -78,6 +80,10 @@ def open_csv(
     head = content.peek(PIECE)
     if not head:
         raise unreadable_file("empty_file", "the file is empty", "Export it again")
+    if head.startswith(_UTF_32):
+        raise unreadable_file(
+            "invalid_encoding", "the file is in UTF-32", "Save it as CSV (UTF-8), or as UTF-16"
+        )
     if is_zip(content):
         return _open_workbook(Workbook(content), recognise, sizes=sizes, layout=layout)
     if is_parquet(content):
