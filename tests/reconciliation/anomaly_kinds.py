@@ -1,4 +1,4 @@
-"""Daily costs of eleven kinds, with the days that are odd, and how well a method finds them."""
+"""Daily costs of thirteen kinds, with the days that are odd, and how well a method finds them."""
 
 from __future__ import annotations
 
@@ -83,6 +83,10 @@ def made(kind: str, noise: float, seed: int) -> Made:
             lambda day: base if (day.toordinal() + phase) % 14 == 0 else 0,
             frozenset(),
         ),
+        "fortnight": (
+            lambda day: usual(day) + (base if (day.toordinal() + phase) % 14 == 0 else 0),
+            frozenset(),
+        ),
         "month start": (lambda day: usual(day) + (3 * base if day.day == 1 else 0), frozenset()),
     }
     shape, odd = shapes[kind]
@@ -95,7 +99,7 @@ def made(kind: str, noise: float, seed: int) -> Made:
 
 KINDS = (
     *("clean", "doubled", "+50%", "zero", "step", "ramp", "new", "vanished"),
-    *("weekly", "sparse", "every 14 days", "month start"),
+    *("weekly", "sparse", "every 14 days", "fortnight", "month start"),
 )
 
 

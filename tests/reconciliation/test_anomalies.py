@@ -274,6 +274,24 @@ def test_a_ramp_that_no_day_shows_is_a_change() -> None:
     assert date(2026, 10, 8) <= changes[0].first <= date(2026, 10, 20)
 
 
+@pytest.mark.parametrize("phase", range(0, 14, 3))
+def test_what_recurs_each_fortnight_is_expected_and_what_is_far_beyond_it_is_not(
+    phase: int,
+) -> None:
+    """A payroll that costs as much again as all else of its account."""
+    rng = random.Random(phase)
+
+    def costs(day: date) -> float:
+        is_payday = (day.toordinal() - MONTH.first.toordinal() - phase) % 14 == 0
+        return 100 * rng.gauss(1, 0.03) + (100 if is_payday else 0)
+
+    usual = made(costs)
+    assert unusual_days(usual, MONTH) == []
+    payday = MONTH.first + timedelta(days=phase)
+    [found] = unusual_days({**usual, payday: Decimal(600)}, MONTH)
+    assert (found.first, found.last) == (payday, payday)
+
+
 def test_an_acknowledged_anomaly_is_quiet_while_it_lasts() -> None:
     def of(first: date, last: date) -> Unusual:
         return Unusual(

@@ -82,6 +82,7 @@ _FEW_DAYS: Final = 4.0
 #: How much wider a scatter is around what is known from the months before.
 _OF_TWO: Final = 1.5
 _WEEK: Final = 7
+_FORTNIGHTS: Final = (14, 28, 42)
 _CHANGE_SHARE: Final = 0.3
 _CHANGE_DEVIATIONS: Final = 5.0
 #: Days without costs before a series is said to have vanished.
@@ -278,7 +279,9 @@ class _Past:
         score = off / max(scale, _LEAST_SCALE)
         score /= 1 + _FEW_DAYS / max(len(levels) - _FITTED, 1)
         is_far = score >= DEVIATIONS or score <= -_DEVIATIONS_BELOW
-        return _Day(day, cost, expected, score, before) if is_far else None
+        if not is_far or self._is_biweekly(at, off, expected):
+            return None
+        return _Day(day, cost, expected, score, before)
 
     def _judge_intermittent(self, day: date, active: Sequence[float], before: int) -> _Day | None:
         """By the days with costs. Whether a day has any says nothing."""
@@ -417,6 +420,13 @@ class _Past:
                 for at, cost in enumerate(week, first):
                     shares[self._weekday(at)].append(cost / middle)
         return _drawn_together(shares)
+
+    def _is_biweekly(self, at: int, off: float, expected: float) -> bool:
+        """Whether the days 14, 28 and 42 days before were off in the same way, by a third at least."""
+        if at < max(_FORTNIGHTS):
+            return False
+        usual = median(self._original[at - back] for back in _FORTNIGHTS) - expected
+        return usual / off >= 1 / 3
 
     def _recurring(self, level: float, day: date, levels: Sequence[float]) -> float:
         """What was beyond the level on this day of the months before, and far on each of them."""
