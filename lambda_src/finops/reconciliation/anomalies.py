@@ -422,7 +422,7 @@ class _Past:
         return _drawn_together(shares)
 
     def _is_biweekly(self, at: int, off: float, expected: float) -> bool:
-        """Whether the days 14, 28 and 42 days before were off in the same way, by a third at least."""
+        """Whether the days 14, 28 and 42 days before were off alike, by a third at least."""
         if at < max(_FORTNIGHTS):
             return False
         usual = median(self._original[at - back] for back in _FORTNIGHTS) - expected
