@@ -49,8 +49,9 @@ _UNKNOWN_KIND: Final = (
     "(`finops billing format DATASET --from FILE`)"
 )
 #: Programs differ in how they write a Generalumkehr: DATEV's own copies the booking with its side
-#: (https://www.haufe.de/id/beitrag/stornobuchungen-HI1903340.html), others turn the side round
-#: (https://www.microdat.de/hilfe/fibu-hilfe/2025/09/stornieren-mittels-generalumkehr).
+#: https://www.haufe.de/finance/finance-office-professional/stornobuchungen-1-so-kontieren-sie-richtig_idesk_PI11525_HI1903340.html
+#: and others turn the side round
+#: https://www.microdat.de/hilfe/fibu-hilfe/2025/09/stornieren-mittels-generalumkehr
 _REVERSAL: Final = (
     "it marks a Generalumkehr, which some programs write with the Soll/Haben of the booking that "
     "it takes back, and others with the other one. Write the one that counts, without the mark and "
