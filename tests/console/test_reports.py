@@ -11,11 +11,13 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import streamlit as st
 
 from console.identity import Role
 from console.reports import StoredReport
 from console.views.reports import mail
 from console.views.reports.details import acknowledgement
+from console.views.reports.drilldown import go_into
 from finops.reconciliation.attention import attention, lead
 from finops.reconciliation.configuration import parse
 from finops.reconciliation.report import Report, as_document
@@ -182,3 +184,72 @@ def test_what_somebody_knows_of_is_said_to_be_acknowledged(stage: Stage, shelf: 
     assert not app.exception
     assert any(one.value == ":green[Acknowledged:] a load test" for one in app.markdown)
     assert len(app.code) == len(report.anomalies) - 1
+
+
+def test_costs_are_followed_from_a_unit_to_a_day_and_add_up_on_each_level(
+    stage: Stage, shelf: Shelf
+) -> None:
+    report = sample_report()
+    app = stage.page("reports")
+
+    def parts(label: str) -> dict[str, Decimal]:
+        (found,) = (one.value for one in app.dataframe if one.proto.alt == f"Costs by {label}")
+        names = found["day" if label == "day" else "name"].tolist()
+        assert len(set(names)) == len(names)
+        return dict(zip(names, map(Decimal, map("{:.2f}".format, found["amount"])), strict=True))
+
+    def go(label: str, wanted: str) -> None:
+        (box,) = (one for one in app.selectbox if one.label == label)
+        box.select(wanted).run()
+        assert not app.exception
+
+    units = parts("business unit")
+    assert sum(units.values()) == report.totals.actual
+    unit = next(one for one in report.units if len(one.services) > 1)
+    go("Business unit", unit.name)
+    services = parts("service")
+    assert sum(services.values()) == units[unit.name] == unit.actual
+    service = unit.services[0]
+    go("Service", service.service)
+    accounts = parts("account")
+    assert sum(accounts.values()) == services[service.service]
+    account = service.accounts[0]
+    (title,) = (one for one in accounts if account.account in one)
+    go("Account", title)
+    days = parts("day")
+    assert sum(days.values()) == accounts[title]
+    assert list(days)[:31] == [one.day.isoformat() for one in report.daily]
+    assert list(days)[31:] == ["Fees, tax, credits and other charges of no known day"]
+    other = next(one for one in report.units if one.services and one is not unit)
+    go("Business unit", other.name)
+    assert sum(parts("service").values()) == other.actual, "no choice outlasts its unit"
+
+
+def test_a_ticked_line_is_gone_into() -> None:
+    st.session_state["table"] = {"selection": {"rows": [1], "columns": []}}
+    go_into("table", "choice", ["Payments", "Platform"])
+    assert st.session_state["choice"] == "Platform"
+    for rows in ([], [2]):  # the table may have been another one
+        st.session_state["table"] = {"selection": {"rows": rows, "columns": []}}
+        go_into("table", "choice", ["Payments", "Platform"])
+        assert st.session_state["choice"] == "Platform"
+
+
+def test_a_report_without_days_or_by_an_earlier_version_is_shown(
+    stage: Stage, shelf: Shelf
+) -> None:
+    document = as_document(sample_report())
+    shelf.report = StoredReport(
+        document={
+            **document,
+            "units": [
+                {name: value for name, value in one.items() if name != "services"}
+                for one in document["units"]
+            ],
+        },
+        locations={},
+    )
+    app = stage.page("reports")
+    assert not app.exception
+    assert "Where the costs are" not in [one.value for one in app.header]
+    assert not app.warning

@@ -27,6 +27,8 @@ from finops.reconciliation.report import (
     Totals,
     Trend,
     Unit,
+    UnitAccount,
+    UnitService,
     UnmappedAccount,
 )
 from finops.reconciliation.showback import Showback, ShowbackUnit, Statement, page_name
@@ -389,6 +391,30 @@ def _unit(at: int, name: str, lines: Sequence[_Account], *, is_open: bool) -> Un
         plan_drivers=() if budget is None else _drivers(lines, actual, budget),
         forecast_low=None if forecast is None else forecast - _range(forecast),
         forecast_high=None if forecast is None else forecast + _range(forecast),
+        # Of many accounts, no days: they would be millions of amounts.
+        services=_made_of(lines, 0 if len(lines) > 100 else 20 if is_open else 31),
+    )
+
+
+def _made_of(lines: Sequence[_Account], days: int) -> tuple[UnitService, ...]:
+    """Each account has one service, and costs the same each day."""
+    of_service: dict[str, list[UnitAccount]] = defaultdict(list)
+    for at, one in enumerate(lines):
+        daily = (one.actual / (days + 3)).quantize(one.actual)
+        of_service[_SERVICES[at % 3]].append(
+            UnitAccount(
+                account=one.id,
+                name=one.name,
+                amount=one.actual,
+                days=(daily,) * days,
+                monthly=one.actual - daily * days,
+            )
+        )
+    return tuple(
+        UnitService(
+            service=service, amount=total(one.amount for one in accounts), accounts=tuple(accounts)
+        )
+        for service, accounts in of_service.items()
     )
 
 

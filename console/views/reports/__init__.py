@@ -15,7 +15,7 @@ from console import presses, ui
 from console.identity import Role, User
 from console.reports import LINK_SECONDS, StoredReport
 from console.services import Services
-from console.views.reports import details, summary
+from console.views.reports import details, drilldown, summary
 from finops.reconciliation.attention import attention, lead
 from finops.reconciliation.report import MEDIA_TYPES, Report
 from finops.shared.errors import FinOpsError, RejectedInput
@@ -42,10 +42,11 @@ def show(services: Services, user: User) -> None:
             return
         _head(report.document)
         _downloads(services, report)
-        with ui.failures("The first lines cannot be shown"):
+        with ui.failures("Units and what they are made of cannot be shown"):
             model = report.report
             summary.head(model)
             summary.units(model)
+            drilldown.show(model)
         details.trends(report.document)
         details.anomalies(report.document)
         if "html" in report.locations:

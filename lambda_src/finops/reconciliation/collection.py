@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
@@ -77,8 +77,10 @@ class EvidenceCollector:
             RejectedInput: the source has no charges, or no rate is known for a currency.
         """
         mapping = self._mapping()
-        charges = _with_service(
-            self.source.charges(self._query(mapping, month.plus(1 - ASKED_MONTHS).first, month))
+        charges = list(
+            _with_service(
+                self.source.charges(self._query(mapping, month.plus(1 - ASKED_MONTHS).first, month))
+            )
         )
         if not charges:
             raise RejectedInput(
@@ -130,14 +132,23 @@ class EvidenceCollector:
             account_days=list(
                 self.source.charges(self._query(mapping, first_day, month, Detail.ACCOUNT_DAYS))
             ),
-            service_days=_with_service(
-                self.source.charges(self._query(mapping, first_day, month, Detail.SERVICE_DAYS))
+            service_days=list(
+                _with_service(
+                    self.source.charges(self._query(mapping, first_day, month, Detail.SERVICE_DAYS))
+                )
             ),
-            fee_days=_with_service(
-                self.source.charges(self._query(mapping, first_day, month, Detail.DAILY_FEES))
+            fee_days=list(
+                _with_service(
+                    self.source.charges(self._query(mapping, first_day, month, Detail.DAILY_FEES))
+                )
             )
             if known_until < month.end
             else (),
+            usage_by_day=lambda: _with_service(
+                self.source.charges(
+                    self._query(mapping, month.first, month, Detail.ACCOUNT_SERVICE_DAYS)
+                )
+            ),
             rate=rates.rate,
             budgets=budgets,
             known_until=known_until,
@@ -314,9 +325,10 @@ class EvidenceCollector:
         return tuple(notes)
 
 
-def _with_service(charges: Iterable[Charge]) -> list[Charge]:
+def _with_service(charges: Iterable[Charge]) -> Iterator[Charge]:
     """The charges; those of no service are told by their category, such as Tax."""
-    return [one if one.service else replace(one, service=one.category.value) for one in charges]
+    for one in charges:
+        yield one if one.service else replace(one, service=one.category.value)
 
 
 def _named(account: Account, found: Mapping[str, Account]) -> Account:

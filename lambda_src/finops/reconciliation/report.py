@@ -72,6 +72,32 @@ class PriceLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnitAccount:
+    """What a service of a business unit costs in a linked account; one may sum up small ones.
+
+    Attributes:
+        amount: Of the month (or so far): `days` and `monthly` together.
+        days: Usage of each day of the report's `daily`, in the same order.
+        monthly: What is no usage of these days, such as fees, tax and credits.
+    """
+
+    account: str
+    name: str
+    amount: Decimal
+    days: tuple[Decimal, ...]
+    monthly: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitService:
+    """What a service costs a business unit: its accounts together; one may sum up small ones."""
+
+    service: str
+    amount: Decimal
+    accounts: tuple[UnitAccount, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
     """A business unit's line; `Unmapped` is one too.
 
@@ -85,6 +111,7 @@ class Unit:
         status: By `forecast` in an open month, else by `actual`.
         drivers: Of the change against the month before, the largest first.
         plan_drivers: Of the variance from the budget.
+        services: What `actual` is made of, the largest first.
     """
 
     name: str
@@ -107,6 +134,7 @@ class Unit:
     plan_drivers: tuple[Driver, ...]
     forecast_low: Decimal | None = None
     forecast_high: Decimal | None = None
+    services: tuple[UnitService, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -34,6 +34,8 @@ class Evidence:
         charges: By month, of the month and of the twelve before, as far as the source has them.
         account_days: Usage by day and linked account, of the month and some weeks before.
         service_days: The same by service.
+        usage_by_day: Asked once, where days are known: the month's usage by day, linked account
+            and service, in any order.
         rate: The rate into the report's currency at the end of a month, None if none is known.
         budgets: By business unit, each in its own currency.
         committed: What commitments did in the month, by currency.
@@ -73,6 +75,7 @@ class Evidence:
     invoices: Sequence[InvoiceLine] = ()
     invoice_rule: Check | None = None
     anomaly_services: AnomalyServices = lambda anomalies: [() for _ in anomalies]
+    usage_by_day: Callable[[], Iterable[Charge]] = tuple
     groups: Sequence[UnitGroup] = ()
     acknowledgements: Sequence[Acknowledgement] = ()
     fee_days: Sequence[Charge] = ()

@@ -24,6 +24,7 @@ from finops.reconciliation.comparison.groups import group_lines
 from finops.reconciliation.comparison.prices import price_lines
 from finops.reconciliation.comparison.rules import idle_rules
 from finops.reconciliation.comparison.showback import by_owner, by_tags
+from finops.reconciliation.comparison.unit_costs import with_services
 from finops.reconciliation.comparison.units import totals_of, unit_lines, whole_drivers
 from finops.reconciliation.comparison.years import year_to_date
 from finops.reconciliation.domain import Metric
@@ -41,7 +42,8 @@ def compare(evidence: Evidence) -> Report:
 def _report(costs: Costs) -> Report:
     given = costs.evidence
     rest = rest_of_month(costs)
-    units = unit_lines(costs, rest)
+    daily = daily_costs(costs)
+    units = with_services(costs, unit_lines(costs, rest), [one.day for one in daily])
     known, known_before = usage_to_date(costs)
     trends = trend_lines(costs, [unit.name for unit in units])
     totals = replace(
@@ -66,7 +68,7 @@ def _report(costs: Costs) -> Report:
         categories=category_lines(costs, totals),
         accounts=account_lines(costs, totals),
         services=service_lines(costs, totals),
-        daily=daily_costs(costs),
+        daily=daily,
         trend_months=tuple(str(month) for month in trend_months(given.month)),
         trends=trends,
         anomalies=anomaly_lines(costs),

@@ -1,0 +1,169 @@
+"""From a business unit to its services, their accounts and their days, as the report holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import pandas as pd
+import streamlit as st
+
+from console import ui
+from finops.reconciliation.report import Report, Unit, UnitAccount, UnitService
+
+#: The choice that shows a level as a whole.
+_ALL: Final = ""
+_Part = TypeVar("_Part", Unit, UnitService, UnitAccount)
+
+
+def show(report: Report) -> None:
+    """Draw what is chosen, and what it is made of."""
+    units = {one.name: one for one in report.units if one.services}
+    if not units:
+        return
+    st.header("Where the costs are")
+    places = st.columns(3)
+    unit, unit_key = _choice(places[0], "Business unit", "All units", units, "drill")
+    services = {one.service: one for one in unit.services} if unit else {}
+    service, service_key = _choice(places[1], "Service", "All services", services, unit_key)
+    accounts = {_named(one): one for one in service.accounts} if service else {}
+    account, account_key = _choice(places[2], "Account", "All accounts", accounts, service_key)
+    if account:
+        _days(report, account)
+    elif service:
+        _level(report, account_key, "Account", accounts, service.amount, _amount)
+    elif unit:
+        _level(report, service_key, "Service", services, unit.actual, _amount)
+    else:
+        _level(report, unit_key, "Business unit", units, report.totals.actual, _actual)
+
+
+def _choice(
+    place: Any, label: str, everything: str, parts: Mapping[str, _Part], above: str
+) -> tuple[_Part | None, str]:
+    """Draw a box for a level; returns what is chosen, and the key under which it is kept.
+
+    Each part of the level above has a box of its own, so that no choice outlasts it.
+    """
+    key = f"{above}/{label}"
+    chosen = place.selectbox(
+        label,
+        [_ALL, *parts],
+        key=key,
+        format_func=lambda one: one or everything,
+        disabled=not parts,
+    )
+    return parts.get(chosen), f"{key}={chosen}"
+
+
+def _level(
+    report: Report,
+    key: str,
+    label: str,
+    parts: Mapping[str, _Part],
+    whole: Decimal,
+    amount: Callable[[_Part], Decimal],
+) -> None:
+    """Draw the parts of what is chosen, the largest first. Ticking one goes into it."""
+    key = key.rpartition("=")[0]
+    grid = f"{key} table"
+    st.dataframe(
+        ui.money_table(
+            [
+                {
+                    "name": name,
+                    "amount": amount(one),
+                    "share": float(100 * amount(one) / whole) if whole > 0 else None,
+                    "currency": report.currency,
+                }
+                for name, one in parts.items()
+            ],
+            ("amount",),
+        ),
+        key=grid,
+        on_select=partial(go_into, grid, key, [*parts]),
+        selection_mode="single-row",
+        hide_index=True,
+        placeholder="",
+        height=ui.height(len(parts), 10),
+        alt=f"Costs by {label.lower()}",
+        column_order=("name", "amount", "share"),
+        column_config={
+            "name": st.column_config.TextColumn(label, width="large"),
+            "amount": ui.money_column(f"Amount ({report.currency})"),
+            "share": st.column_config.ProgressColumn(
+                "Share", format="%.1f %%", min_value=0, max_value=100
+            ),
+        },
+    )
+    _sum(report, whole, "Tick one to see what it is made of.")
+
+
+def go_into(grid: str, key: str, names: Sequence[str]) -> None:
+    """Choose what was ticked.
+
+    Args:
+        grid: Where the table's selection is kept.
+        key: Where the choice is kept.
+        names: Of the table's rows.
+    """
+    rows = st.session_state[grid]["selection"]["rows"]
+    if rows and rows[0] < len(names):
+        st.session_state[key] = names[rows[0]]
+
+
+def _days(report: Report, account: UnitAccount) -> None:
+    """Draw an account's days, and what of it is no usage of a day."""
+    days = [one.day.isoformat() for one in report.daily]
+    if account.days:
+        st.bar_chart(
+            pd.DataFrame({"day": pd.to_datetime(days), "amount": map(float, account.days)}),
+            x="day",
+            y="amount",
+            x_label="",
+            y_label=report.currency,
+            height=240,
+            alt="Costs of usage by day",
+        )
+    amounts: Sequence[tuple[str, Decimal]] = [
+        *zip(days, account.days, strict=False),
+        ("Fees, tax, credits and other charges of no known day", account.monthly),
+    ]
+    st.dataframe(
+        ui.money_table(
+            [
+                {"day": day, "amount": amount, "currency": report.currency}
+                for day, amount in amounts
+            ],
+            ("amount",),
+        ),
+        hide_index=True,
+        placeholder="",
+        height=ui.height(len(amounts), 10),
+        alt="Costs by day",
+        column_order=("day", "amount"),
+        column_config={
+            "day": st.column_config.TextColumn("Day (UTC)", width="large"),
+            "amount": ui.money_column(f"Amount ({report.currency})"),
+        },
+    )
+    _sum(report, account.amount)
+
+
+def _sum(report: Report, whole: Decimal, more: str = "") -> None:
+    told = ui.escaped(ui.amount(whole, report.currency))
+    st.caption(f"Together {told}. {more}".rstrip())
+
+
+def _named(account: UnitAccount) -> str:
+    return f"{account.name} ({account.account})" if account.name else account.account
+
+
+def _amount(part: UnitService | UnitAccount) -> Decimal:
+    return part.amount
+
+
+def _actual(unit: Unit) -> Decimal:
+    return unit.actual
