@@ -26,6 +26,7 @@ RIGHTS: Final = (
     ("Reconcile a month", Role.EDITOR),
     ("Approve and reject invoices", Role.APPROVER),
     ("Approve raises of budgets", Role.APPROVER),
+    ("Withdraw bills, and move them to another dataset", Role.APPROVER),
     ("Close a month", Role.APPROVER),
     ("Change vendors", Role.APPROVER),
 )

@@ -151,6 +151,33 @@ data "aws_iam_policy_document" "end_billing_file" {
   ]
 }
 
+# A move copies a file to another folder, where no other file may be.
+data "aws_iam_policy_document" "withdraw_billing_file" {
+  source_policy_documents = [
+    data.aws_iam_policy_document.use_database.json,
+    data.aws_iam_policy_document.record_audit_entries.json,
+  ]
+
+  statement {
+    sid       = "ReadFiles"
+    actions   = ["s3:GetObject", "s3:GetObjectVersion"]
+    resources = ["${local.bucket_arn}/billing/*"]
+  }
+
+  statement {
+    sid       = "CopyFiles"
+    actions   = ["s3:AbortMultipartUpload", "s3:PutObject"]
+    resources = ["${local.bucket_arn}/billing/*"]
+  }
+
+  # Without it S3 answers AccessDenied for a key that is free.
+  statement {
+    sid       = "TellMissingObjects"
+    actions   = ["s3:ListBucket"]
+    resources = [local.bucket_arn]
+  }
+}
+
 # For the functions that record what they did.
 data "aws_iam_policy_document" "record_audit_entries" {
   dynamic "statement" {

@@ -74,6 +74,12 @@ locals {
       memory_mb   = 512
       timeout     = 300
     }
+    withdraw-billing-file = {
+      description = "Takes the rows of a file back, and moves files to other datasets, for the console"
+      handler     = "withdraw_billing_file"
+      memory_mb   = 512
+      timeout     = 900
+    }
   })
   # Only where rates are fetched.
   fetching = { for ecb in var.rates.ecb[*] : "fetch-billing-rates" => {
@@ -99,6 +105,7 @@ locals {
     fail-billing-file        = data.aws_iam_policy_document.end_billing_file.json
     migrate-billing-database = data.aws_iam_policy_document.migrate_billing_database.json
     fetch-billing-rates      = data.aws_iam_policy_document.fetch_billing_rates.json
+    withdraw-billing-file    = data.aws_iam_policy_document.withdraw_billing_file.json
   }
   environments = merge({
     load-billing-file = merge(local.loading_environment, local.audit_environment, local.originals_environment, {
@@ -111,6 +118,9 @@ locals {
     load-billing-chunk  = local.loading_environment
     finish-billing-file = merge(local.database_environment, local.audit_environment)
     fail-billing-file   = merge(local.database_environment, local.audit_environment)
+    withdraw-billing-file = merge(local.database_environment, local.audit_environment, {
+      BUCKET = local.bucket_name
+    })
     migrate-billing-database = merge(local.database_environment, {
       DATABASE_SECRET_ARN        = var.database.secret_arn
       DATABASE_LOADER_SECRET_ARN = var.database.loader_secret_arn

@@ -97,9 +97,11 @@ data "aws_iam_policy_document" "task" {
   }
 
   statement {
-    sid       = "RunFunctions"
-    actions   = ["lambda:InvokeFunction"]
-    resources = ["${local.functions}-reconcile-month", "${local.functions}-repair-budget-drift"]
+    sid     = "RunFunctions"
+    actions = ["lambda:InvokeFunction"]
+    resources = [
+      for name in ["reconcile-month", "repair-budget-drift", "withdraw-billing-file"] : "${local.functions}-${name}"
+    ]
   }
 
   statement {

@@ -211,6 +211,29 @@ run "defaults" {
     error_message = "The function that fails needs the database and nothing else."
   }
 
+  # withdraw billing file policy
+  assert {
+    condition = jsonencode({
+      for s in jsondecode(output.policy_json.withdraw_billing_file).Statement :
+      s.Sid => [s.Effect, sort(flatten([s.Action])), sort(flatten([s.Resource])), try(s.Condition, null)]
+      }) == jsonencode({
+      CopyFiles          = ["Allow", ["s3:AbortMultipartUpload", "s3:PutObject"], ["arn:aws:s3:::finops-billing-111111111111-eu-west-1/billing/*"], null]
+      ReadDatabaseSecret = ["Allow", ["secretsmanager:GetSecretValue"], ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:billing-loader-a1b2c3"], null]
+      ReadFiles          = ["Allow", ["s3:GetObject", "s3:GetObjectVersion"], ["arn:aws:s3:::finops-billing-111111111111-eu-west-1/billing/*"], null]
+      RunStatements = ["Allow", [
+        "rds-data:BeginTransaction",
+        "rds-data:CommitTransaction",
+        "rds-data:ExecuteStatement",
+        "rds-data:RollbackTransaction",
+      ], ["arn:aws:rds:eu-west-1:111111111111:cluster:finops-billing"], null]
+      SendFailures       = ["Allow", ["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:111111111111:finops-withdraw-billing-file-failures"], null]
+      TellMissingObjects = ["Allow", ["s3:ListBucket"], ["arn:aws:s3:::finops-billing-111111111111-eu-west-1"], null]
+      WriteLogs          = ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111111111111:log-group:/aws/lambda/finops-withdraw-billing-file:*"], null]
+      WriteTraces        = ["Allow", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"], null]
+    })
+    error_message = "The function that withdraws needs the database, and copies bills within their folder."
+  }
+
   # migrate billing database policy
   assert {
     condition = jsonencode({
@@ -280,7 +303,7 @@ run "defaults" {
   assert {
     condition = sort(keys(output.policy_json)) == sort([
       "fail_billing_file", "finish_billing_file", "load_billing_chunk", "load_billing_file",
-      "migrate_billing_database", "plan_billing_chunks", "workflow",
+      "migrate_billing_database", "plan_billing_chunks", "withdraw_billing_file", "workflow",
     ])
     error_message = "Every role is looked at above."
   }
@@ -472,7 +495,7 @@ run "audited" {
       }) == jsonencode({
       for name, policy in output.policy_json : name => [
         for grant in [["Allow", "sqs:SendMessage", "arn:aws:sqs:eu-west-1:111111111111:finops-audit-entries.fifo"]] : grant if contains(
-          ["fail_billing_file", "finish_billing_file", "load_billing_file"], name
+          ["fail_billing_file", "finish_billing_file", "load_billing_file", "withdraw_billing_file"], name
         )
       ]
     })
@@ -482,7 +505,7 @@ run "audited" {
   assert {
     condition = alltrue([
       for name, environment in local.environments : lookup(environment, "AUDIT_QUEUE_URL", "") == (
-        contains(["fail_billing_file", "finish_billing_file", "load_billing_file"], replace(name, "-", "_")) ? var.audit.queue_url : ""
+        contains(["fail_billing_file", "finish_billing_file", "load_billing_file", "withdraw_billing_file"], replace(name, "-", "_")) ? var.audit.queue_url : ""
       )
     ])
     error_message = "Who may send is told where to."
@@ -531,6 +554,7 @@ run "loading_settings" {
       load-billing-file        = [512, 120]
       migrate-billing-database = [512, 300]
       plan-billing-chunks      = [512, 900]
+      withdraw-billing-file    = [512, 900]
     })
     error_message = "Loaders have the memory and time that was asked for; the workflow's steps have all that Lambda gives."
   }
@@ -579,6 +603,7 @@ run "functions" {
         load-billing-file        = ["BUCKET", "CHUNK_BYTES", "DATABASE_READER_SECRET_ARN", "LARGE_FILE_BYTES", "MAX_RATE_AGE_DAYS", "QUEUE_URL", "SETTINGS_KEY", "WORKFLOW_ARN"]
         migrate-billing-database = ["DATABASE_LOADER_SECRET_ARN", "DATABASE_READER_SECRET_ARN"]
         plan-billing-chunks      = ["BUCKET", "CHUNK_BYTES", "LARGE_FILE_BYTES", "MAX_RATE_AGE_DAYS", "SETTINGS_KEY"]
+        withdraw-billing-file    = ["BUCKET"]
       } : name => sort(concat(["DATABASE_ARN", "DATABASE_NAME", "DATABASE_SECRET_ARN"], own))
     })
     error_message = "Each function is told what it uses."
@@ -839,6 +864,7 @@ run "key_and_names" {
         load_billing_file        = "acme-load-billing-file"
         migrate_billing_database = "acme-migrate-billing-database"
         plan_billing_chunks      = "acme-plan-billing-chunks"
+        withdraw_billing_file    = "acme-withdraw-billing-file"
       })
     )
     error_message = "Alarms are a setting, and all names begin with the prefix."

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from finops.billing.domain import LOADED, FileEntry, FileStatus, SourceObject
+from finops.billing.moving import Mover
 from finops.billing.withdrawal import Withdrawer
 from finops.shared.errors import RejectedInput, TransientFailure
 from tests.audit.recorders import MemoryRecorder
@@ -31,6 +32,12 @@ class Deployment:
     @property
     def withdrawer(self) -> Withdrawer:
         return Withdrawer(store=self.flow.store, audit=self.flow.audit, clock=self.flow.clock)
+
+    @property
+    def mover(self) -> Mover:
+        return Mover(
+            withdrawer=self.withdrawer, files=self.files, newest=self.newest, copy=self.copy
+        )
 
     def files(self, *, ending: str, limit: int) -> list[FileEntry]:
         found = [one for one in self.flow.store.files.values() if one.source.key.endswith(ending)]
@@ -96,7 +103,11 @@ def test_a_file_is_moved_to_another_dataset(deployment: Deployment) -> None:
     code, answer = run("move", "march.csv", *options, "--wait")
     assert (code, answer["files"][0]["status"]) == (0, "LOADED")
     assert set(deployment.flow.store.rows) == {("two", "a")}
-    assert run("move", "billing/two/march.csv", *options)[0] == 1
+    for dataset in ("two", "", "a\n", "two/", "BILLING_PERIOD=2026-03"):
+        with pytest.raises(RejectedInput) as refused:
+            run("move", "billing/two/march.csv", "--dataset", dataset, "--reason", "wrong")
+        assert refused.value.code == "invalid_dataset"
+    assert deployment.flow.store.files[2].status is FileStatus.LOADED
 
 
 @pytest.mark.parametrize("cut_off", [False, True])

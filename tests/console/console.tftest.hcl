@@ -66,6 +66,7 @@ run "defaults" {
       RunFunctions = ["Allow", ["lambda:InvokeFunction"], [
         "arn:aws:lambda:eu-west-1:111111111111:function:finops-reconcile-month",
         "arn:aws:lambda:eu-west-1:111111111111:function:finops-repair-budget-drift",
+        "arn:aws:lambda:eu-west-1:111111111111:function:finops-withdraw-billing-file",
       ], null]
       EditBudgets = ["Allow", [
         "dynamodb:BatchWriteItem", "dynamodb:DeleteItem", "dynamodb:PutItem",

@@ -42,7 +42,8 @@ PLAN, CHUNK = "finops-plan-billing-chunks", "finops-load-billing-chunk"
 FINISH, FAIL = "finops-finish-billing-file", "finops-fail-billing-file"
 MIGRATE, WORKFLOW = "finops-migrate-billing-database", "finops-load-large-billing-file"
 ROTATE = f"{MIGRATE}-schedule"
-FUNCTIONS = (LOADER, PLAN, CHUNK, FINISH, FAIL, MIGRATE)
+WITHDRAW = "finops-withdraw-billing-file"
+FUNCTIONS = (LOADER, PLAN, CHUNK, FINISH, FAIL, MIGRATE, WITHDRAW)
 
 
 def becomes_loaded(billing: BillingFlow, key: str, body: bytes) -> bool:
@@ -141,6 +142,33 @@ def failure_is_audited(billing: BillingFlow, name: str) -> bool:
     return happens(lambda: is_recorded(billing.deployment, "billing", uri, "billing_file.failed"))
 
 
+def takes_back(billing: BillingFlow, name: str, dataset: str = "") -> SourceObject | None:
+    """A file whose one row was taken back, and that was moved to a dataset; None if it failed."""
+    entry = billing.drop(f"billing/{name}/c.csv", as_csv([bill(5, company_name=name)]))
+    request = {"requested_by": "ada", "reason": "a probe", "dataset": dataset}
+    answer = billing.deployment.client("lambda").invoke(
+        FunctionName=WITHDRAW, Payload=json.dumps({"load_id": entry.load_id, **request}).encode()
+    )
+    done = json.loads(answer["Payload"].read())
+    is_done = "FunctionError" not in answer and done.get("rows_removed") == 1
+    return entry.source if is_done and bool(dataset) == ("key" in done) else None
+
+
+def file_is_withdrawn(billing: BillingFlow, name: str) -> bool:
+    return takes_back(billing, name) is not None
+
+
+def file_is_moved(billing: BillingFlow, name: str) -> bool:
+    return takes_back(billing, name, f"{name}-moved") is not None
+
+
+def withdrawal_is_audited(billing: BillingFlow, name: str) -> bool:
+    source = takes_back(billing, name)
+    return source is not None and happens(
+        lambda: is_recorded(billing.deployment, "billing", source.uri, "billing_file.withdrawn")
+    )
+
+
 def database_is_migrated(billing: BillingFlow, _: str) -> bool:
     return answers(billing.deployment, MIGRATE, {})
 
@@ -228,6 +256,7 @@ DATABASE: dict[str, Probe] = {
     FINISH: finished_file_is_found,
     FAIL: failure_is_recorded,
     MIGRATE: database_is_migrated,
+    WITHDRAW: file_is_withdrawn,
 }
 
 #: (role, statement) → what cannot work without it.
@@ -247,6 +276,10 @@ NEEDED: dict[tuple[str, str], Probe] = {
     (PLAN, "WriteChunks"): large_file_is_loaded,
     (CHUNK, "ReadFiles"): large_file_is_loaded,
     (CHUNK, "QuarantineRows"): large_file_is_loaded,
+    (WITHDRAW, "RecordAuditEntries"): withdrawal_is_audited,
+    (WITHDRAW, "ReadFiles"): file_is_moved,
+    (WITHDRAW, "CopyFiles"): file_is_moved,
+    (WITHDRAW, "TellMissingObjects"): file_is_moved,
     (WORKFLOW, "InvokeFunctions"): large_file_is_loaded,
     (WORKFLOW, "ReadPlans"): large_file_is_loaded,
     (WORKFLOW, "StartMapRuns"): large_file_is_loaded,

@@ -13,7 +13,7 @@ import streamlit as st
 from console import presses, ui
 from console.identity import Role, User
 from console.services import Services
-from console.views.billing import uploads
+from console.views.billing import uploads, withdrawal
 from console.views.billing.listing import list_files, state
 from finops.billing.domain import (
     BILLING_PREFIX,
@@ -41,6 +41,7 @@ def show(services: Services, user: User, entry: FileEntry) -> None:
         st.caption(ui.escaped(note["message"]))
     if entry.status is FileStatus.FAILED and user.may(Role.EDITOR):
         _retry(services, user, entry)
+    withdrawal.show(services, user, entry)
     _relations(services, entry)
     if not entry.tally.quarantined:
         return

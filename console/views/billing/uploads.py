@@ -105,6 +105,11 @@ def track_again(entry: FileEntry) -> None:
     st.session_state.setdefault(_FAILED, {})[entry.source.file_id] = entry
 
 
+def track_copy(file_id: str, key: str) -> None:
+    """Follow a file that was copied to another dataset."""
+    tracking.track(_TRACKED, file_id, key)
+
+
 def follow(services: Services) -> None:
     """Draw the panel of this session's uploads."""
 

@@ -88,9 +88,15 @@ def retried_event(
 
 
 def withdrawn_event(
-    entry: FileEntry, actor: str, reason: str, counts: dict[str, int], now: datetime
+    entry: FileEntry,
+    actor: str,
+    reason: str,
+    counts: dict[str, int],
+    now: datetime,
+    *,
+    said_to_be: str = "",
 ) -> AuditEvent:
-    """A person took the rows of a file back."""
+    """A person took the rows of a file back; a function did it for whom its caller named."""
     return _event(
         entry,
         "withdrawn",
@@ -98,7 +104,7 @@ def withdrawn_event(
         version=f"{entry.source.file_id} {rfc3339(now)}",
         occurred_at=now,
         counts=counts,
-        details={"dataset": entry.dataset, "reason": reason},
+        details={"dataset": entry.dataset, "reason": reason, "said_to_be": said_to_be},
     )
 
 

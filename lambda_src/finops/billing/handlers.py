@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from finops.audit.recorder import audit_recorder
+from finops.billing.adapters.copies import copy_version, newest_version
 from finops.billing.adapters.downloads import Download
 from finops.billing.adapters.quarantine import S3Quarantine
 from finops.billing.adapters.s3 import S3Objects
@@ -19,6 +20,7 @@ from finops.billing.adapters.step_functions import StepFunctionsWorkflow
 from finops.billing.database.rates import AuroraRates
 from finops.billing.database.store import AuroraBillingStore
 from finops.billing.database.users import DatabaseUsers, Purpose
+from finops.billing.database.withdrawals import AuroraWithdrawals
 from finops.billing.dataset_format import is_format
 from finops.billing.domain import (
     RATES_PREFIX,
@@ -29,6 +31,7 @@ from finops.billing.domain import (
     version_order,
 )
 from finops.billing.ledger_rules import enter_left_alone
+from finops.billing.moving import Mover, loaded_versions
 from finops.billing.parts import FileFinisher, FilePlanner, PartLoader
 from finops.billing.rates_fetcher import RatesFetcher
 from finops.billing.rates_loader import RatesLoader
@@ -36,6 +39,7 @@ from finops.billing.runs import LARGEST_MANIFEST, Runs
 from finops.billing.schema_migrations import migrate
 from finops.billing.service import FileLoader
 from finops.billing.settings import Settings
+from finops.billing.withdrawal import Withdrawal, Withdrawer
 from finops.shared.aws import client, with_stored_settings
 from finops.shared.data_api import DataApi
 from finops.shared.errors import FinOpsError, RejectedInput
@@ -140,6 +144,40 @@ def fail_billing_file(event: Mapping[str, Any], _context: LambdaContext) -> dict
 
 @logger.inject_lambda_context
 @metrics.log_metrics
+def withdraw_billing_file(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Console → the rows of a file taken back, and with `dataset` the file moved there.
+
+    Lambda does not say who invokes a function: `requested_by` is what the caller says.
+
+    Args:
+        event: {"load_id", "requested_by", "reason"}, and "dataset" where it is moved.
+
+    Returns:
+        {"rows_removed", "rows_kept", "also_in": [keys], "replaced": [{"load_id", "file"}],
+        "versions": [load ids that counted]}, and where it was moved {"key", "copies": {name: id in
+        the ledger}}; or {"refused": {"message", "code", "remedy"}}.
+
+    Raises:
+        RejectedInput: the event does not say which file, who asks, or why.
+    """
+    asked = _request(event)
+    try:
+        entry = _store().find(asked["load_id"])
+        logger.set_correlation_id(entry.source.file_id)
+        why = {"requested_by": asked["requested_by"], "reason": asked["reason"]}
+        if dataset := asked["dataset"]:
+            moved = _mover().move(entry, dataset, **why)
+            return _withdrawal(moved.withdrawal) | {"key": moved.key, "copies": moved.copies}
+        versions = [one.load_id for one in loaded_versions(_store().files, entry)]
+        return _withdrawal(_withdrawer().withdraw(entry, **why)) | {"versions": versions}
+    except RejectedInput as error:
+        logger.warning(str(error), extra={"error_code": error.code})
+        refused = {"message": error.message, "code": error.code, "remedy": error.remedy}
+        return {"refused": refused}
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
 def migrate_billing_database(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Terraform, at each deploy of new code → the database's schema and users.
 
@@ -208,6 +246,50 @@ def _file_loader(context: LambdaContext) -> FileLoader:
         remaining_seconds=lambda: context.get_remaining_time_in_millis() / 1000,
         audit=audit_recorder(),
         clock=_now,
+    )
+
+
+def _request(event: Mapping[str, Any]) -> dict[str, Any]:
+    """What the console asks for."""
+    texts = {name: event.get(name) or "" for name in ("requested_by", "reason", "dataset")}
+    load_id = event.get("load_id")
+    is_typed = isinstance(load_id, int) and all(isinstance(one, str) for one in texts.values())
+    if not is_typed or not (texts["requested_by"].strip() and texts["reason"].strip()):
+        raise RejectedInput(
+            "the request needs load_id, requested_by and reason",
+            code="invalid_request",
+            step="withdraw_file",
+        )
+    return {"load_id": load_id, **texts}
+
+
+def _withdrawal(done: Withdrawal | None) -> dict[str, Any]:
+    if done is None:
+        return {"rows_removed": 0, "rows_kept": 0, "also_in": [], "replaced": [], "versions": []}
+    return {
+        "rows_removed": done.rows_removed,
+        "rows_kept": done.rows_kept,
+        "also_in": list(done.also_in),
+        "replaced": [{"load_id": one.load_id, "file": one.source.key} for one in done.replaced],
+        "versions": [],
+    }
+
+
+def _withdrawer() -> Withdrawer:
+    return Withdrawer(
+        store=AuroraWithdrawals(_database()),
+        audit=audit_recorder(),
+        clock=_now,
+        actor="withdraw-billing-file",
+    )
+
+
+def _mover() -> Mover:
+    return Mover(
+        withdrawer=_withdrawer(),
+        files=_store().files,
+        newest=partial(newest_version, _s3(), os.environ["BUCKET"]),
+        copy=lambda entry, key, before: copy_version(_s3(), entry.source, key, before),
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from finops.billing.audit_events import withdrawn_event
 from finops.billing.deliveries import Relation, delivery_of, relation
@@ -33,13 +34,35 @@ class Withdrawal:
     replaced: Sequence[FileEntry] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What of a file counts, and what taking it back would do.
+
+    Attributes:
+        rows: Rows that would be removed.
+        kept: Rows that would stay, since another loaded file held them later, and as they are.
+        amounts: Of the removed rows, by currency.
+        amount_usd: The same by the rates of their days, in USD.
+    """
+
+    rows: int
+    kept: int
+    amounts: Mapping[str, Decimal]
+    amount_usd: Decimal
+
+
 @dataclass(slots=True)
 class Withdrawer:
-    """Takes files back."""
+    """Takes files back.
+
+    Attributes:
+        actor: Who does it for whom a request names; empty where the request's is proven.
+    """
 
     store: WithdrawalStore
     audit: AuditRecorder
     clock: Clock
+    actor: str = ""
 
     def withdraw(self, entry: FileEntry, *, requested_by: str, reason: str) -> Withdrawal:
         """Take back the rows that an object brought, in all its versions.
@@ -85,7 +108,16 @@ class Withdrawer:
             replaced=self._replaced(entry),
         )
         counts = {"rows_removed": removed, "rows_kept": kept}
-        self.audit.record(withdrawn_event(entry, requested_by, reason, counts, self.clock()))
+        self.audit.record(
+            withdrawn_event(
+                entry,
+                self.actor or requested_by,
+                reason,
+                counts,
+                self.clock(),
+                said_to_be=requested_by if self.actor else "",
+            )
+        )
         return done
 
     def _replaced(self, entry: FileEntry) -> list[FileEntry]:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote_plus
 
+from finops.billing.adapters.copies import copy_version, newest_version, version_of
 from finops.billing.adapters.s3 import S3Objects
 from finops.billing.cells import TAGS_LEFT_OUT
 from finops.billing.database.rates import AuroraRates
@@ -21,26 +22,23 @@ from finops.billing.database.totals import Dimension, totals
 from finops.billing.database.withdrawals import AuroraWithdrawals
 from finops.billing.domain import FileEntry, SourceObject
 from finops.billing.mapping import lines_above, open_bills
+from finops.billing.moving import Mover
 from finops.billing.reconversion import Reconverter
 from finops.billing.record_loader import OTHER_SHEET
 from finops.billing.settings import Settings
-from finops.billing.withdrawal import Withdrawer
+from finops.billing.withdrawal import Held, Withdrawer
 from finops.deployment.billing_formats import DatasetFormats
 from finops.deployment.clients import Aws
-from finops.deployment.copies import copy_version
 from finops.deployment.environment import Environment
+from finops.deployment.functions import invoke
 from finops.deployment.recorder import CommandRecorder
 from finops.deployment.uploads import LARGEST_FORM, upload_form
 from finops.shared.audit import AuditRecorder
 from finops.shared.aws import aws_errors, with_stored_settings
 from finops.shared.data_api import DataApi
-from finops.shared.errors import ConfigurationError
+from finops.shared.errors import RejectedInput
 from finops.shared.rates import ExchangeRates, Rate
 from finops.shared.spreadsheets import unguard
-
-#: HEAD's answer has no body, so botocore tells the status:
-#: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
-_NO_OBJECT: Final = frozenset({"404", "NoSuchKey", "NotFound"})
 
 
 class BillingDeployment:
@@ -97,6 +95,46 @@ class BillingDeployment:
             audit=self.audit,
             clock=lambda: datetime.now(UTC),
         )
+
+    @property
+    def mover(self) -> Mover:
+        """Moves files to other datasets."""
+        return Mover(
+            withdrawer=self.withdrawer, files=self.store.files, newest=self.newest, copy=self.copy
+        )
+
+    def held(self, entry: FileEntry) -> Held:
+        """What of a file counts: what taking it back would remove."""
+        return AuroraWithdrawals(self.database).held(entry)
+
+    def take_back(
+        self, entry: FileEntry, *, requested_by: str, reason: str, dataset: str = ""
+    ) -> dict[str, Any]:
+        """Have the function take a file's rows back, and with a dataset move the file there.
+
+        It needs no right but to call this function.
+
+        Returns:
+            What `withdraw_billing_file` answers.
+
+        Raises:
+            RejectedInput: The function refused it.
+        """
+        answer = invoke(
+            self._aws.client("lambda"),
+            self._environment.billing_withdrawer,
+            {
+                "load_id": entry.load_id,
+                "requested_by": requested_by,
+                "reason": reason,
+                "dataset": dataset,
+            },
+        )
+        if refused := answer.get("refused"):
+            raise RejectedInput(
+                refused["message"], code=refused["code"], remedy=refused["remedy"], step="withdraw"
+            )
+        return dict(answer)
 
     def copy(self, entry: FileEntry, key: str, before: SourceObject | None) -> str:
         """Copy a file to another key. Returns the copy's id in the ledger; see `copy_version`."""
@@ -190,27 +228,11 @@ class BillingDeployment:
 
     def source(self, key: str, version_id: str = "") -> SourceObject:
         """A version of an object in the bucket; by default the newest."""
-        bucket = self.variables["BUCKET"]
-        where = {"Bucket": bucket, "Key": key} | ({"VersionId": version_id} if version_id else {})
-        with aws_errors("read_object"):
-            head = self._aws.client("s3").head_object(**where)
-        return SourceObject(
-            bucket=bucket,
-            key=key,
-            version_id=head.get("VersionId", ""),
-            etag=head["ETag"].strip('"'),
-            size=head["ContentLength"],
-            order="",
-        )
+        return version_of(self._aws.client("s3"), self.variables["BUCKET"], key, version_id)
 
     def newest(self, key: str) -> SourceObject | None:
         """The newest version of an object in the bucket; None where there is none."""
-        try:
-            return self.source(key)
-        except ConfigurationError as error:
-            if error.code in _NO_OBJECT:
-                return None
-            raise
+        return newest_version(self._aws.client("s3"), self.variables["BUCKET"], key)
 
     def deliver_again(self, entry: FileEntry) -> None:
         """Send the file's S3 event to the queue again."""

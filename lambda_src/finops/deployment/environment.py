@@ -44,6 +44,7 @@ _FUNCTIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "finish-billing-file",
         "fail-billing-file",
         "migrate-billing-database",
+        "withdraw-billing-file",
     ),
     "invoices": (
         "receive-invoices",
@@ -117,6 +118,11 @@ class Environment:
     def billing_loader(self) -> str:
         """The function that loads billing files; its settings name the flow's resources."""
         return f"{self.prefix}-load-billing-file"
+
+    @property
+    def billing_withdrawer(self) -> str:
+        """The function that takes billing files back, and moves them."""
+        return f"{self.prefix}-withdraw-billing-file"
 
     @property
     def billing_queue(self) -> str:

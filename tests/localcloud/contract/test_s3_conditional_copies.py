@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from finops.billing.adapters import copies
+from finops.billing.adapters.copies import copy_version
 from finops.billing.domain import SourceObject
-from finops.deployment import copies
-from finops.deployment.copies import copy_version
 from finops.shared.errors import ConfigurationError, RejectedInput
 from tests.localcloud.contract.aws import Account, unique
 

@@ -2,20 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
 
 from finops.billing.database.ledger_rows import FILES_AT_ONCE, LOADED, file_entry, now
 from finops.billing.database.store import AuroraBillingStore
 from finops.billing.domain import FileEntry, FileStatus
-from finops.billing.schemas import BILLING, SCHEMAS
+from finops.billing.schemas import BILLING, SCHEMAS, Schema
+from finops.billing.withdrawal import Held
 from finops.shared.data_api import Value
+from finops.shared.money import total
 
 _FILES_SHOWN: Final = 100
 
 
 class AuroraWithdrawals(AuroraBillingStore):
     """`WithdrawalStore` on the Data API."""
+
+    def held(self, entry: FileEntry) -> Held:
+        """What of the file's object counts."""
+        found = [row for schema in SCHEMAS for row in self._held_in(schema, entry)]
+        removed = [row for row in found if not int(row["kept"])]
+        amounts: dict[str, Decimal] = {}
+        for row in removed:
+            before = amounts.get(row["currency"], Decimal(0))
+            amounts[row["currency"]] = total((before, Decimal(row["amount"])))
+        return Held(
+            rows=sum(int(row["bills"]) for row in removed),
+            kept=sum(int(row["bills"]) for row in found if int(row["kept"])),
+            amounts=amounts,
+            amount_usd=total(Decimal(row["usd"]) for row in removed),
+        )
+
+    def _held_in(self, schema: Schema, entry: FileEntry) -> Sequence[Mapping[str, Any]]:
+        """Rows by currency, and by whether another file has them too, as `give_up` tells."""
+        _, usd = schema.usd[0]
+        # Rows without an identity are of one file each.
+        kept, others = "0", ""
+        if schema.key:
+            kept = "s.load_id IS NOT NULL"
+            others = (
+                " LEFT JOIN billing_files s ON s.load_id = t.seen_load_id"
+                f" AND s.key_hash <> :key_hash AND s.status IN {LOADED}"
+                " AND s.version_order = t.version_order"
+            )
+        return self._database.execute(
+            f"SELECT t.{schema.currency} AS currency, {kept} AS kept, COUNT(*) AS bills,"
+            f" SUM(t.{schema.amount}) AS amount, SUM(t.{usd}) AS usd FROM billing_files f"
+            f" JOIN {schema.table} t ON t.load_id = f.load_id{others}"
+            " WHERE f.key_hash = :key_hash AND f.status IN"
+            f" ('{FileStatus.LOADED}', '{FileStatus.LOADED_WITH_REJECTS}',"
+            f" '{FileStatus.WITHDRAWN}') GROUP BY 1, 2 ORDER BY 1, 2",
+            {"key_hash": entry.source.key_hash},
+        ).rows
 
     def give_up(self, entry: FileEntry, reason: str) -> tuple[int, int]:
         key_hash = entry.source.key_hash

@@ -1,4 +1,4 @@
-"""Copies of objects within a bucket that never replace what they were not meant to."""
+"""Versions of objects, and copies of them that never replace what they were not meant to."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from finops.billing.domain import SourceObject
 from finops.shared.aws import aws_errors
-from finops.shared.errors import FinOpsError, RejectedInput
+from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput
 
 #: Bytes that one request copies; S3 takes up to 5 GB, and a gigabyte within a minute.
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/CopyingObjectsMPUapi.html
@@ -14,6 +14,34 @@ AT_ONCE: Final = 1 << 30
 #: The destination is not as it was, or somebody else writes it at the same time:
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
 _CHANGED: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
+#: HEAD's answer has no body, so botocore tells the status:
+#: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+_NO_OBJECT: Final = frozenset({"404", "NoSuchKey", "NotFound"})
+
+
+def version_of(s3: Any, bucket: str, key: str, version_id: str = "") -> SourceObject:
+    """A version of an object; by default the newest."""
+    where = {"Bucket": bucket, "Key": key} | ({"VersionId": version_id} if version_id else {})
+    with aws_errors("read_object"):
+        head = s3.head_object(**where)
+    return SourceObject(
+        bucket=bucket,
+        key=key,
+        version_id=head.get("VersionId", ""),
+        etag=head["ETag"].strip('"'),
+        size=head["ContentLength"],
+        order="",
+    )
+
+
+def newest_version(s3: Any, bucket: str, key: str) -> SourceObject | None:
+    """The newest version of an object; None where there is none."""
+    try:
+        return version_of(s3, bucket, key)
+    except ConfigurationError as error:
+        if error.code in _NO_OBJECT:
+            return None
+        raise
 
 
 def copy_version(s3: Any, source: SourceObject, key: str, before: SourceObject | None) -> str:
