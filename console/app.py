@@ -10,7 +10,7 @@ from types import ModuleType
 
 import streamlit as st
 
-from console import identity, ui
+from console import cards, identity, ui
 from console.services import services
 from console.views import (
     audit,
@@ -82,6 +82,7 @@ with st.sidebar:
     st.markdown(f"**{ui.escaped(user.name)}**  \n{user.role.capitalize()} · `{deployment.name}`")
     st.caption("All times are UTC.")
     identity.sign_out(deployment)
+    cards.watch_width()
 ui.show_flash()
 with ui.failures("This page cannot be shown"):
     opened.run()

@@ -162,6 +162,18 @@ def kept(name: str, person: str, value: Any) -> Any:
     return found.restored
 
 
+def narrow(known: bool) -> bool:
+    """Whether the page is as narrow as a phone. The browser tells only what is new.
+
+    Args:
+        known: What it told last.
+    """
+    found = _component("narrow")(
+        key="narrow", data={"narrow": known}, on_narrow_change=lambda: None
+    ).narrow
+    return known if found is None else bool(found)
+
+
 @cache
 def _component(name: str) -> Any:
     html, css, js = ((_FOLDER / f"{name}.{kind}").read_text() for kind in ("html", "css", "js"))

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from console.identity import Role, User
@@ -34,10 +35,11 @@ class Withdrawable(Billing):
         super().__init__(*entries)
         self.asked: list[tuple[int, str, str, str]] = []
         self.refusal: RejectedInput | None = None
+        self.found = HELD
         self.left: dict[str, Any] = {"also_in": [], "replaced": []}
 
     def held(self, entry: FileEntry) -> Held:
-        return HELD
+        return self.found
 
     def take_back(
         self, entry: FileEntry, *, requested_by: str, reason: str, dataset: str
@@ -98,8 +100,16 @@ def test_what_does_not_count_is_not_withdrawn_and_a_cut_off_move_is_done_again(
         one.label for one in draw(stage, Role.APPROVER, FAILED.load_id).button
     ]
     flow.store.entries[LOADED.load_id] = replace(LOADED, status=FileStatus.WITHDRAWN)
+    flow.found = replace(HELD, rows=0)
     app = draw(stage, Role.APPROVER, LOADED.load_id)
     assert [one.label for one in app.button][:1] == ["Move to another dataset"]
+
+
+def test_a_withdrawal_that_was_cut_off_is_done_again(stage: Stage, flow: Withdrawable) -> None:
+    stage.who = APPROVER
+    flow.store.entries[LOADED.load_id] = replace(LOADED, status=FileStatus.WITHDRAWN)
+    app = draw(stage, Role.APPROVER, LOADED.load_id)
+    assert [one.label for one in app.button][:1] == ["Withdraw"]
 
 
 def test_a_withdrawal_shows_rows_and_amounts_first_and_needs_a_reason(
@@ -182,7 +192,7 @@ def test_what_a_withdrawal_leaves_to_do_is_told_until_the_session_ends(
         "replaced": [{"load_id": 7, "file": "billing/acme/february.csv"}],
     }
     state: dict[str, Any] = {}
-    monkeypatch.setattr(withdrawal.st, "session_state", state)
+    monkeypatch.setattr(st, "session_state", state)
     withdrawal.take_back(stage.services, APPROVER, LOADED, reason="why")
     first, second = state["told_of_withdrawals"][LOADED.source.key]
     assert "`finops billing retry 7`" in first
@@ -194,7 +204,7 @@ def test_the_function_is_asked_in_the_name_of_the_person(monkeypatch: pytest.Mon
     from finops.deployment.environment import Environment
 
     asked: list[tuple[str, dict[str, Any]]] = []
-    answers = [
+    answers: list[dict[str, Any]] = [
         {"rows_removed": 1},
         {"refused": {"message": "no", "code": "nothing_to_withdraw", "remedy": "look"}},
     ]

@@ -163,13 +163,18 @@ def billing_format(stage: Stage) -> AppTest:
     return page_of_formats(stage, content.encode())
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        *(in_review, failed, duplicate, processed, overview, vendors, reports),
-        *(budgets, billing_file, billing_format),
-    ],
+def invoices(stage: Stage) -> AppTest:
+    put(stage, hostile_invoice())
+    return stage.page("invoices", Role.APPROVER)
+
+
+PAGES: Final = (
+    *(in_review, failed, duplicate, processed, overview, vendors, reports),
+    *(budgets, billing_file, billing_format),
 )
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_text_from_outside_is_never_markup(stage: Stage, page: Callable[[Stage], AppTest]) -> None:
     app = page(stage)
     assert not app.exception

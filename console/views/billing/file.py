@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from console import presses, ui
+from console import cards, presses, ui
 from console.identity import Role, User
 from console.services import Services
 from console.views.billing import uploads, withdrawal
@@ -109,21 +109,26 @@ def _retry(services: Services, user: User, entry: FileEntry) -> None:
 
 def _quarantined(entry: FileEntry, rows: Sequence[Mapping[str, Any]]) -> None:
     st.markdown(f"**{ui.counted(entry.tally.quarantined, 'row')} quarantined**")
-    st.dataframe(
-        rows[:SHOWN_ROWS],
-        hide_index=True,
-        placeholder="",
-        height=ui.height(len(rows), 8),
-        alt="Quarantined rows: line, reason, column, value and the row itself",
-        column_order=("line", "message", "field", "value", "raw"),
-        column_config={
-            "line": st.column_config.NumberColumn("Line", width=70, format="localized"),
-            "message": st.column_config.TextColumn("Reason", width="large"),
-            "field": "Column",
-            "value": "Value",
-            "raw": st.column_config.TextColumn("Row", width="large"),
-        },
-    )
+    if cards.is_narrow():
+        titled = [{**one, "title": f"Line {one['line']}: {one['message']}"} for one in rows]
+        labels = {"title": "", "field": "Column", "value": "Value", "raw": "Row"}
+        cards.plain("quarantined", titled[:SHOWN_ROWS], labels)
+    else:
+        st.dataframe(
+            rows[:SHOWN_ROWS],
+            hide_index=True,
+            placeholder="",
+            height=ui.height(len(rows), 8),
+            alt="Quarantined rows: line, reason, column, value and the row itself",
+            column_order=("line", "message", "field", "value", "raw"),
+            column_config={
+                "line": st.column_config.NumberColumn("Line", width=70, format="localized"),
+                "message": st.column_config.TextColumn("Reason", width="large"),
+                "field": "Column",
+                "value": "Value",
+                "raw": st.column_config.TextColumn("Row", width="large"),
+            },
+        )
     if len(rows) > SHOWN_ROWS:
         st.caption(f"Only the first {SHOWN_ROWS} rows are shown. The downloads hold all of them.")
 

@@ -6,15 +6,16 @@ from typing import Any, Final
 
 import streamlit as st
 
-from console import ui
+from console import cards, ui
 from console.identity import User
 from console.services import Services
 from console.views.billing import file
-from console.views.billing.listing import TO_FIX, list_files
+from console.views.billing.listing import TO_FIX, list_files, state
 from finops.billing.domain import BILLING_PREFIX, FileEntry, FileStatus
 
 COUNTS: Final = ("read", "inserted", "updated", "unchanged", "quarantined")
 LIMIT: Final = 200
+_OPENED: Final = "billing_opened"
 
 
 def show(services: Services, user: User) -> None:
@@ -26,11 +27,37 @@ def show(services: Services, user: User) -> None:
         filtered = ending or dataset or status
         ui.empty("No files match your filters." if filtered else "No files have been uploaded yet.")
         return
+    if cards.is_narrow():
+        _cards(services, user, found)
+        return
     selected = _table(found)
     if selected:
         file.show(services, user, services.billing.store.find(selected.load_id))
     else:
         st.caption("Tick the box to the left of a file to see its quarantined rows.")
+
+
+def _cards(services: Services, user: User, found: list[FileEntry]) -> None:
+    """Draw the files as cards, or the one that was opened."""
+    opened = st.session_state.get(_OPENED)
+    if opened is None:
+        cards.draw("billing", found, _card)
+        return
+    if st.button("All files", icon=":material/arrow_back:"):
+        del st.session_state[_OPENED]
+        st.rerun()
+    file.show(services, user, services.billing.store.find(opened))
+
+
+def _card(entry: FileEntry) -> None:
+    st.markdown(state(entry.source.key.removeprefix(BILLING_PREFIX), entry))
+    loaded = None if entry.amount_usd is None else ui.amount(entry.amount_usd, "USD")
+    st.caption(
+        ui.escaped(" · ".join(filter(None, (entry.dataset, loaded, ui.moment(entry.received_at)))))
+    )
+    if st.button("Open file", key=f"open-{entry.load_id}"):
+        st.session_state[_OPENED] = entry.load_id
+        st.rerun()
 
 
 def _filters() -> tuple[str, str, str]:

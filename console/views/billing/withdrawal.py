@@ -24,7 +24,7 @@ def show(services: Services, user: User, entry: FileEntry) -> None:
     for text in st.session_state.get(_TOLD, {}).get(entry.source.key, ()):
         st.warning(text, icon=":material/info:")
     counts = entry.status in LOADED
-    # A move that was cut off after its first half is done again.
+    # What was cut off is done again: a move after its first half, a withdrawal that left rows.
     if entry.source.key.startswith(RATES_PREFIX) or not (
         counts or entry.status is FileStatus.WITHDRAWN
     ):
@@ -34,9 +34,9 @@ def show(services: Services, user: User, entry: FileEntry) -> None:
     with st.container(horizontal=True):
         for name, title, icon in (
             ("withdraw", "Withdraw", ":material/undo:"),
-            ("move", "Move to another dataset", ":material/drive_file_move:"),
+            ("move", "Move to another dataset", ":material/sync_alt:"),
         ):
-            if name == "withdraw" and not counts:
+            if name == "withdraw" and not (counts or services.billing.held(entry).rows):
                 continue
             # The key names the file: a press never counts for one that took its place in the list.
             key = f"{name}-{entry.load_id}"

@@ -10,9 +10,10 @@ from typing import Any, Final
 import pandas as pd
 import streamlit as st
 
-from console import presses, ui
+from console import cards, presses, ui
 from console.identity import Role, User
 from console.services import Services
+from console.views.budgets import cards as budget_cards
 from console.views.budgets import unsaved
 from console.views.budgets.editing import edit, shown
 from console.views.budgets.listing import cost_this_month, key_of, list_budgets, title
@@ -52,8 +53,20 @@ class _View:
 def show(services: Services, user: User, budgets: Sequence[Budget]) -> None:
     """Draw the table, and what can be done with edits that are not applied yet."""
     asked = _asked()
-    view = _view(asked, [one for one in budgets if _matches(one, *asked)])
     may_edit = user.may(Role.EDITOR)
+    found = [one for one in budgets if _matches(one, *asked)]
+    if cards.is_narrow():
+        budget_cards.show(services, user, found, may_edit=may_edit)
+    else:
+        _table(services, asked, found, may_edit=may_edit)
+    if may_edit:
+        _changes(services, user, budgets)
+
+
+def _table(
+    services: Services, asked: tuple[str, str], found: Sequence[Budget], *, may_edit: bool
+) -> None:
+    view = _view(asked, found)
     if view.rows:
         frame = _frame(view, cost_this_month(services, services.environment.name))
         st.data_editor(
@@ -70,8 +83,6 @@ def show(services: Services, user: User, budgets: Sequence[Budget]) -> None:
         )
     else:
         ui.empty("No budgets match your filters.")
-    if may_edit:
-        _changes(services, user, budgets)
 
 
 def discard_edits(key: BudgetKey | None = None) -> None:
@@ -226,7 +237,9 @@ def _changes(services: Services, user: User, budgets: Sequence[Budget]) -> None:
     changes = unsaved.changes(budgets)
     if not changes:
         st.caption(
-            "You can edit the columns with a pen: double-click a cell, or select it and press "
+            "*Edit* changes a budget; nothing is applied before you press *Apply*."
+            if cards.is_narrow()
+            else "You can edit the columns with a pen: double-click a cell, or select it and press "
             "Enter."
         )
         return

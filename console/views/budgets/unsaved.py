@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 import streamlit as st
 
-from console import components, ui
+from console import cards, components, ui
 from console.identity import User
 from console.views.budgets.editing import check_seen, shown, typed
 from console.views.budgets.listing import key_of, title
@@ -140,6 +140,10 @@ def _problem(budget: Mapping[str, Any] | None, changed: Typed, seen: Mapping[str
 
 def draw(found: Sequence[Mapping[str, str]]) -> None:
     """Draw changes that would be applied."""
+    if cards.is_narrow():
+        labels = {"budget": "Not applied yet", "column": "Column", "before": "Before"}
+        cards.plain("changes", found, labels | {"after": "After", "problem": "Problem"})
+        return
     st.dataframe(
         found,
         hide_index=True,

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from console import presses, ui
+from console import cards, presses, ui
 from console.services import Services
 from console.views.invoices.listing import Filters, Start, list_invoices, matching
 from finops.deployment.descriptions import invoice_document
@@ -44,7 +44,11 @@ def show(services: Services) -> None:
     if records:
         everything = partial(matching, services, filters)
         is_part = len(starts) > 1 or following is not None
-        _actions(records, _table(records), everything if is_part else None)
+        if cards.is_narrow():
+            cards.draw("invoices", records, _card)
+            _exports(records, (), everything if is_part else None)
+        else:
+            _actions(records, _table(records), everything if is_part else None)
     elif filters != Filters():
         ui.empty("No invoices match your filters.")
     else:
@@ -112,6 +116,23 @@ def _table(records: Sequence[InvoiceRecord]) -> list[InvoiceRecord]:
     return [records[number] for number in event["selection"]["rows"] if number < len(records)]
 
 
+def _card(record: InvoiceRecord) -> None:
+    row = _row(record)
+    amount = ui.amount(row["total"], row["currency"])
+    facts = (
+        ("Total", amount),
+        ("Invoice no.", row["number"]),
+        ("Date", row["date"]),
+        ("Due", row["due"]),
+        ("File", row["file"] if row["vendor"] else ""),
+        ("Issues", row["reason"]),
+    )
+    st.markdown(
+        cards.text(row["vendor"] or row["file"], facts, badge=ui.badge(record.status.value))
+    )
+    ui.link("Invoice", "Open invoice", id=record.id)
+
+
 def _row(record: InvoiceRecord) -> dict[str, Any]:
     shown = invoice_document(record)
     return {
@@ -142,6 +163,23 @@ def _actions(
         selected: Of these.
         everything: Finds all that match the filters; None where the page has them all.
     """
+    pressed = presses.button(
+        "Open invoice",
+        type="primary",
+        icon=":material/open_in_new:",
+        disabled=len(selected) != 1,
+        help="Tick the box to the left of one invoice.",
+    )
+    if pressed and len(selected) == 1:
+        ui.open_page("Invoice", id=selected[0].id)
+    _exports(records, selected, everything)
+
+
+def _exports(
+    records: Sequence[InvoiceRecord],
+    selected: Sequence[InvoiceRecord],
+    everything: Callable[[], Iterable[InvoiceRecord]] | None,
+) -> None:
     if everything and st.toggle(
         "Export every invoice that matches the filters",
         key="invoice_export_all",
@@ -153,15 +191,6 @@ def _actions(
     else:
         find, what = (lambda: records), f"all {len(records)} on this page"
     with st.container(horizontal=True, vertical_alignment="center"):
-        pressed = presses.button(
-            "Open invoice",
-            type="primary",
-            icon=":material/open_in_new:",
-            disabled=len(selected) != 1,
-            help="Tick the box to the left of one invoice.",
-        )
-        if pressed and len(selected) == 1:
-            ui.open_page("Invoice", id=selected[0].id)
         for name in FORMATS:
             _download(find, name, f"{name}: {what}")
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from console import ui
+from console import cards, ui
 from finops.reconciliation.showback import FOLDER
 
 
@@ -156,12 +156,17 @@ def tables(document: Mapping[str, Any]) -> None:
                 }
                 for one in rows
             ]
+            shown = [one for one in flat[0] if one != "currency" or name == "invoices"]
+            if cards.is_narrow():
+                labels = {one: ui.words(one) for one in shown if one != "currency"}
+                cards.plain(f"report_{name}", flat, labels, money)
+                continue
             st.dataframe(
                 ui.money_table(flat, money),
                 hide_index=True,
                 placeholder="",
                 alt=label,
-                column_order=[one for one in flat[0] if one != "currency" or name == "invoices"],
+                column_order=shown,
                 column_config={
                     one: ui.money_column(ui.words(one)) if one in money else ui.words(one)
                     for one in flat[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 import pandas as pd
 import streamlit as st
 
-from console import ui
+from console import cards, ui
 from finops.reconciliation.report import Report, Unit, UnitAccount, UnitService
 
 #: The choice that shows a level as a whole.
@@ -27,23 +27,28 @@ def show(report: Report) -> None:
     places = st.columns(3)
     unit, unit_key = _choice(places[0], "Business unit", "All units", units, "drill")
     services = {one.service: one for one in unit.services} if unit else {}
-    service, service_key = _choice(places[1], "Service", "All services", services, unit_key)
+    above = f"{unit_key}={unit.name if unit else _ALL}"
+    service, service_key = _choice(places[1], "Service", "All services", services, above)
     accounts = {_named(one): one for one in service.accounts} if service else {}
-    account, account_key = _choice(places[2], "Account", "All accounts", accounts, service_key)
+    above = f"{service_key}={service.service if service else _ALL}"
+    account, account_key = _choice(places[2], "Account", "All accounts", accounts, above)
     if account:
         _days(report, account)
     elif service:
-        _level(report, account_key, "Account", accounts, service.amount, _amount)
+        amounts = {name: one.amount for name, one in accounts.items()}
+        _level(report, account_key, "Account", amounts, service.amount)
     elif unit:
-        _level(report, service_key, "Service", services, unit.actual, _amount)
+        amounts = {name: one.amount for name, one in services.items()}
+        _level(report, service_key, "Service", amounts, unit.actual)
     else:
-        _level(report, unit_key, "Business unit", units, report.totals.actual, _actual)
+        amounts = {name: one.actual for name, one in units.items()}
+        _level(report, unit_key, "Business unit", amounts, report.totals.actual)
 
 
 def _choice(
     place: Any, label: str, everything: str, parts: Mapping[str, _Part], above: str
 ) -> tuple[_Part | None, str]:
-    """Draw a box for a level; returns what is chosen, and the key under which it is kept.
+    """Draw a box for a level; returns what is chosen, and the key of the box.
 
     Each part of the level above has a box of its own, so that no choice outlasts it.
     """
@@ -55,39 +60,37 @@ def _choice(
         format_func=lambda one: one or everything,
         disabled=not parts,
     )
-    return parts.get(chosen), f"{key}={chosen}"
+    return parts.get(chosen), key
 
 
 def _level(
-    report: Report,
-    key: str,
-    label: str,
-    parts: Mapping[str, _Part],
-    whole: Decimal,
-    amount: Callable[[_Part], Decimal],
+    report: Report, key: str, label: str, amounts: Mapping[str, Decimal], whole: Decimal
 ) -> None:
-    """Draw the parts of what is chosen, the largest first. Ticking one goes into it."""
-    key = key.rpartition("=")[0]
+    """Draw the parts of what is chosen. Ticking one goes into it."""
+    if cards.is_narrow():
+        cards.draw(key, [*amounts.items()], partial(_card, report, key))
+        _sum(report, whole)
+        return
     grid = f"{key} table"
     st.dataframe(
         ui.money_table(
             [
                 {
                     "name": name,
-                    "amount": amount(one),
-                    "share": float(100 * amount(one) / whole) if whole > 0 else None,
+                    "amount": amount,
+                    "share": float(100 * amount / whole) if whole > 0 else None,
                     "currency": report.currency,
                 }
-                for name, one in parts.items()
+                for name, amount in amounts.items()
             ],
             ("amount",),
         ),
         key=grid,
-        on_select=partial(go_into, grid, key, [*parts]),
+        on_select=partial(go_into, grid, key, [*amounts]),
         selection_mode="single-row",
         hide_index=True,
         placeholder="",
-        height=ui.height(len(parts), 10),
+        height=ui.height(len(amounts), 10),
         alt=f"Costs by {label.lower()}",
         column_order=("name", "amount", "share"),
         column_config={
@@ -101,6 +104,12 @@ def _level(
     _sum(report, whole, "Tick one to see what it is made of.")
 
 
+def _card(report: Report, key: str, part: tuple[str, Decimal]) -> None:
+    name, amount = part
+    st.markdown(cards.text(name, [("Amount", ui.amount(amount, report.currency))]))
+    st.button("What it is made of", key=f"{key} {name}", on_click=_choose, args=(key, name))
+
+
 def go_into(grid: str, key: str, names: Sequence[str]) -> None:
     """Choose what was ticked.
 
@@ -111,7 +120,11 @@ def go_into(grid: str, key: str, names: Sequence[str]) -> None:
     """
     rows = st.session_state[grid]["selection"]["rows"]
     if rows and rows[0] < len(names):
-        st.session_state[key] = names[rows[0]]
+        _choose(key, names[rows[0]])
+
+
+def _choose(key: str, name: str) -> None:
+    st.session_state[key] = name
 
 
 def _days(report: Report, account: UnitAccount) -> None:
@@ -127,10 +140,15 @@ def _days(report: Report, account: UnitAccount) -> None:
             height=240,
             alt="Costs of usage by day",
         )
-    amounts: Sequence[tuple[str, Decimal]] = [
+    amounts: list[tuple[str, Decimal]] = [
         *zip(days, account.days, strict=False),
         ("Fees, tax, credits and other charges of no known day", account.monthly),
     ]
+    if cards.is_narrow():
+        lines = (f"{ui.escaped(day)}: {ui.escaped(ui.amount(one))}" for day, one in amounts)
+        st.markdown("  \n".join(lines))
+        _sum(report, account.amount)
+        return
     st.dataframe(
         ui.money_table(
             [
@@ -159,11 +177,3 @@ def _sum(report: Report, whole: Decimal, more: str = "") -> None:
 
 def _named(account: UnitAccount) -> str:
     return f"{account.name} ({account.account})" if account.name else account.account
-
-
-def _amount(part: UnitService | UnitAccount) -> Decimal:
-    return part.amount
-
-
-def _actual(unit: Unit) -> Decimal:
-    return unit.actual

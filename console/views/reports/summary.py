@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 import streamlit as st
 
-from console import ui
+from console import cards, ui
 from finops.reconciliation.attention import attention, lead, variance
 from finops.reconciliation.domain import UnitStatus, percent
 from finops.reconciliation.report import Driver, Report, Unit
@@ -99,6 +100,9 @@ def _percent(value: Decimal | None, base: str) -> str | None:
 def units(report: Report) -> None:
     """Draw the table of business units."""
     is_open = report.known_until is not None
+    if cards.is_narrow() and report.units:
+        cards.draw("units", report.units, partial(_card, report))
+        return
     rows = [
         {
             "status": [ui.words(one.status)],
@@ -149,6 +153,24 @@ def units(report: Report) -> None:
             "owner": "Owner",
         },
     )
+
+
+def _card(report: Report, unit: Unit) -> None:
+    """Draw a business unit as a card."""
+    is_open = report.known_until is not None
+    variance_label = "Variance by forecast" if is_open else "Variance"
+    amounts = (
+        ("Actual", unit.actual),
+        ("Budget", unit.budget),
+        (variance_label, _variance(unit, is_open=is_open)),
+        ("Forecast", unit.forecast),
+        ("Previous month", unit.previous),
+    )
+    facts = [(label, ui.amount(value, report.currency)) for label, value in amounts]
+    facts += [("Main driver", _driver(unit.drivers, report.currency)), ("Owner", unit.owner)]
+    colour = _STATUS_COLOURS.get(unit.status, "gray")
+    badge = f":{colour}-badge[{ui.words(unit.status)}]"
+    st.markdown(cards.text(unit.name, facts, badge=badge))
 
 
 def _used(unit: Unit) -> float | None:
