@@ -33,6 +33,8 @@ from tests.workbooks import table
 pytestmark = [pytest.mark.flow]
 
 PAGES = ("Overview", "Invoices", "Vendors", "Budgets", "Billing", "Reports", "Audit", "Settings")
+#: Pages whose tables are cards on a phone.
+CARDS = ("Overview", "Invoices", "Budgets", "Billing", "Reports")
 Come = Callable[..., Visitor]
 
 
@@ -396,6 +398,41 @@ def test_quarantined_rows_of_a_billing_file_are_fixed_and_loaded(
     }
 
 
+def test_an_approver_moves_a_billing_file_and_withdraws_it(
+    come: Come, billing: BillingFlow
+) -> None:
+    wrong, right = unique("wrong"), unique("right")
+    rows = [bill("a", company_name=wrong), bill("b", company_name=wrong, currency="EUR")]
+    billing.drop(f"billing/{wrong}/march.csv", as_csv(rows))
+
+    def opened(dataset: str) -> None:
+        visitor.enter("Filter by dataset", dataset)
+        visitor.sees_rows(1)
+        visitor.choose_row(then="march.csv")
+
+    visitor = come("Approver", "anna")
+    visitor.go("Billing")
+    opened(wrong)
+    reason = visitor.field("Reason")
+    visitor.press("Move to another dataset", then=reason)
+    visitor.sees("2 rows of it will not count any more: 10.50 EUR, 10.50 USD")
+    expect(visitor.button("Move it")).to_be_disabled()
+    visitor.enter("To the dataset", right)
+    visitor.enter("Reason", "it is of the other company")
+    visitor.press("Move it", then="1 of 1 finished")
+    assert (set(billing.rows(wrong)), set(billing.rows(right))) == (set(), {"a", "b"})
+    opened(right)
+    visitor.press("Withdraw", then=reason)
+    visitor.enter("Reason", "dropped twice")
+    visitor.press("Withdraw it", then="2 rows of march.csv taken back")
+    assert not billing.rows(right)
+    (entry,) = billing.store.files(dataset=right)
+    assert (entry.status, entry.error) == (
+        FileStatus.WITHDRAWN,
+        "withdrawn by anna: dropped twice",
+    )
+
+
 def test_a_format_is_made_from_a_file_and_counts_from_the_next_one_on(
     come: Come, billing: BillingFlow, tmp_path: Path
 ) -> None:
@@ -582,6 +619,8 @@ def test_every_page_fits_and_is_accessible(
         if width < 800:
             expect(visitor.page.get_by_test_id("stSidebarNav")).not_to_be_in_viewport()
         fits(visitor)
+        if width < 800 and title in CARDS:
+            expect(visitor.page.get_by_test_id("stDataFrame")).to_have_count(0)
 
 
 def fits(visitor: Visitor) -> None:
