@@ -78,7 +78,7 @@ class Mover:
 
         Raises:
             RejectedInput: The dataset is none or the file's own, another file is there, or the
-                file's rows cannot be taken back.
+                file's rows are not taken back.
         """
         key = f"{BILLING_PREFIX}{dataset}/{PurePosixPath(entry.source.key).name}"
         _refuse_dataset(entry, dataset, key)
