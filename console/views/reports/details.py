@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -101,18 +101,7 @@ def showback(document: Mapping[str, Any], link: Callable[[str], str]) -> None:
             for one in found["statements"]
         ]
         with st.expander(ui.escaped(f"Showback by {by} ({len(rows)})")):
-            st.dataframe(
-                ui.money_table(rows, columns),
-                hide_index=True,
-                placeholder="",
-                alt=f"All costs by {by}",
-                column_order=("name", *columns, "page"),
-                column_config={
-                    "name": st.column_config.TextColumn(by.capitalize(), width="medium"),
-                    **{one: ui.money_column(ui.words(one)) for one in columns},
-                    "page": st.column_config.LinkColumn("Page", display_text="Open"),
-                },
-            )
+            _showback(by, rows, columns)
             if found["others"]:
                 st.caption(
                     ui.escaped(
@@ -120,6 +109,30 @@ def showback(document: Mapping[str, Any], link: Callable[[str], str]) -> None:
                         f" {ui.amount(found['others']['actual'], document['currency'])}"
                     )
                 )
+
+
+def _showback(by: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    if cards.is_narrow():
+
+        def card(row: Mapping[str, Any]) -> None:
+            facts = [(ui.words(one), ui.amount(row[one], row["currency"])) for one in columns]
+            st.markdown(cards.text(row["name"], facts))
+            st.link_button("Open page", row["page"])
+
+        cards.draw(f"showback-{by}", rows, card)
+        return
+    st.dataframe(
+        ui.money_table(rows, columns),
+        hide_index=True,
+        placeholder="",
+        alt=f"All costs by {by}",
+        column_order=("name", *columns, "page"),
+        column_config={
+            "name": st.column_config.TextColumn(by.capitalize(), width="medium"),
+            **{one: ui.money_column(ui.words(one)) for one in columns},
+            "page": st.column_config.LinkColumn("Page", display_text="Open"),
+        },
+    )
 
 
 def acknowledgement(anomaly: Mapping[str, Any]) -> str:
