@@ -11,18 +11,18 @@ from console import components, ui
 
 #: Cards that are drawn before somebody asks for more.
 AT_ONCE: Final = 20
-_NARROW: Final = "page_is_narrow"
 _Row = TypeVar("_Row")
 
 
 def watch_width() -> None:
     """Have the browser tell whether the page is narrow, and draw it again where that changes."""
-    st.session_state[_NARROW] = components.narrow(is_narrow())
+    components.narrow(is_narrow())
 
 
 def is_narrow() -> bool:
     """Whether tables are drawn as cards; a new session learns it with its first page."""
-    return bool(st.session_state.get(_NARROW, False))
+    told = st.session_state.get(components.NARROW) or {}
+    return bool(told.get("narrow"))
 
 
 def draw(key: str, rows: Sequence[_Row], card: Callable[[_Row], None]) -> None:

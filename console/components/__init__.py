@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import streamlit as st
 
+#: Where the session keeps `{"narrow": …}`.
+NARROW: Final = "narrow"
 _FOLDER = Path(__file__).parent
 
 
@@ -162,16 +164,13 @@ def kept(name: str, person: str, value: Any) -> Any:
     return found.restored
 
 
-def narrow(known: bool) -> bool:
-    """Whether the page is as narrow as a phone. The browser tells only what is new.
+def narrow(known: bool) -> None:
+    """Have the browser say whether the page is as narrow as a phone, in the session's `NARROW`.
 
     Args:
-        known: What it told last.
+        known: What it said last; it says only what is new.
     """
-    found = _component("narrow")(
-        key="narrow", data={"narrow": known}, on_narrow_change=lambda: None
-    ).narrow
-    return known if found is None else bool(found)
+    _component("narrow")(key=NARROW, data={"narrow": known}, on_narrow_change=lambda: None)
 
 
 @cache

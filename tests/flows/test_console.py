@@ -415,7 +415,7 @@ def test_an_approver_moves_a_billing_file_and_withdraws_it(
     opened(wrong)
     reason = visitor.field("Reason")
     visitor.press("Move to another dataset", then=reason)
-    visitor.sees("2 rows of it will not count any more: 10.50 EUR, 10.50 USD")
+    visitor.sees("2 rows of it will not count any more: 10.50 EUR, 10.50 USD, which is ")
     expect(visitor.button("Move it")).to_be_disabled()
     visitor.enter("To the dataset", right)
     visitor.enter("Reason", "it is of the other company")

@@ -12,7 +12,7 @@ from finops.billing.domain import FileEntry, FileStatus
 from finops.billing.schemas import BILLING, SCHEMAS, Schema
 from finops.billing.withdrawal import Held
 from finops.shared.data_api import Value
-from finops.shared.money import total
+from finops.shared.money import WIDE, total
 
 _FILES_SHOWN: Final = 100
 
@@ -31,8 +31,8 @@ class AuroraWithdrawals(AuroraBillingStore):
         return Held(
             rows=sum(int(row["bills"]) for row in removed),
             kept=sum(int(row["bills"]) for row in found if int(row["kept"])),
-            amounts=amounts,
-            amount_usd=total(Decimal(row["usd"]) for row in removed),
+            amounts={one: amount.normalize(WIDE) for one, amount in amounts.items()},
+            amount_usd=total(Decimal(row["usd"]) for row in removed).normalize(WIDE),
         )
 
     def _held_in(self, schema: Schema, entry: FileEntry) -> Sequence[Mapping[str, Any]]:
