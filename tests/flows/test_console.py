@@ -424,7 +424,7 @@ def test_an_approver_moves_a_billing_file_and_withdraws_it(
     opened(right)
     visitor.press("Withdraw", then=reason)
     visitor.enter("Reason", "dropped twice")
-    visitor.press("Withdraw it", then="2 rows of march.csv taken back")
+    visitor.press("Withdraw it", then="withdrawn by anna: dropped twice")
     assert not billing.rows(right)
     (entry,) = billing.store.files(dataset=right)
     assert (entry.status, entry.error) == (

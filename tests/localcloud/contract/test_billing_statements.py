@@ -173,7 +173,13 @@ def test_any_sequence_of_files_leaves_what_the_model_holds(
             entry = flow.load(source)
             outcomes.append(outcome(entry, flow))
             if is_withdrawn and entry.status in LOADED:
+                foretold = empty.held(entry) if flow is real else None
+                before = sum(rows(empty).values(), Decimal(0))
                 done = flow.withdraw(entry)
+                if foretold:
+                    assert (foretold.rows, foretold.kept) == (done.rows_removed, done.rows_kept)
+                    gone = before - sum(rows(empty).values(), Decimal(0))
+                    assert sum(foretold.amounts.values(), Decimal(0)) == gone
                 outcomes[-1] += (done.rows_removed, done.rows_kept, done.also_in)
         assert outcomes[0][0:2] == outcomes[1][0:2]
         assert outcomes[0] == outcomes[1]
