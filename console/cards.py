@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 import streamlit as st
 
-from console import components, ui
+from console import components, presses, ui
 
 #: Cards that are drawn before somebody asks for more.
 AT_ONCE: Final = 20
@@ -38,7 +38,7 @@ def draw(key: str, rows: Sequence[_Row], card: Callable[[_Row], None]) -> None:
     for row in rows[:count]:
         with st.container(border=True):
             card(row)
-    if len(rows) > count and st.button(
+    if len(rows) > count and presses.button(
         f"Show more ({len(rows) - count:,} left)", key=f"{key}_more", icon=":material/expand_more:"
     ):
         st.session_state[shown] = count + AT_ONCE

@@ -138,7 +138,8 @@ def test_the_console_has_a_file_withdrawn_in_the_name_of_a_person(flow: Flow) ->
     entry = flow.load(flow.objects.put("billing/one/a.csv", bills(("a", 1), ("b", 2))))
     why = {"requested_by": "anna", "reason": "dropped twice"}
     done = withdraw(load_id=entry.load_id, **why)
-    assert done == {"rows_removed": 2, "rows_kept": 0, "also_in": [], "replaced": []}
+    counted = {"rows_removed": 2, "rows_kept": 0, "also_in": [], "replaced": []}
+    assert done == {**counted, "versions": [entry.load_id]}
     now = flow.store.files[entry.load_id]
     assert (now.status, now.error) == (FileStatus.WITHDRAWN, "withdrawn by anna: dropped twice")
     event = flow.audit.events[-1]
@@ -153,7 +154,12 @@ def test_the_console_has_a_file_moved_and_back(flow: Flow) -> None:
     why = {"requested_by": "anna", "reason": "wrong dataset"}
     done = withdraw(load_id=entry.load_id, dataset="two", **why)
     assert (done["rows_removed"], done["key"]) == (1, "billing/two/a.csv")
-    (copy,) = (one for one in flow.store.files.values() if one.source.file_id == done["file_id"])
+    assert list(done["copies"]) == ["billing/two/a.csv"]
+    (copy,) = (
+        one
+        for one in flow.store.files.values()
+        if one.source.file_id == done["copies"]["billing/two/a.csv"]
+    )
     assert (copy.dataset, copy.status) == ("two", FileStatus.LOADED)
     again = withdraw(load_id=copy.load_id, dataset="one", **why)
     assert again["key"] == "billing/one/a.csv"

@@ -36,7 +36,7 @@ class Withdrawable(Billing):
         self.asked: list[tuple[int, str, str, str]] = []
         self.refusal: RejectedInput | None = None
         self.found = HELD
-        self.left: dict[str, Any] = {"also_in": [], "replaced": []}
+        self.left: dict[str, Any] = {"also_in": [], "replaced": [], "versions": []}
 
     def held(self, entry: FileEntry) -> Held:
         return self.found
@@ -49,7 +49,12 @@ class Withdrawable(Billing):
         self.asked.append((entry.load_id, requested_by, reason, dataset))
         done = {"rows_removed": 1200, "rows_kept": 3, **self.left}
         return done | (
-            {"key": f"billing/{dataset}/march.csv", "file_id": "f" * 32} if dataset else {}
+            {
+                "key": f"billing/{dataset}/march.csv",
+                "copies": {f"billing/{dataset}/march.csv": "f" * 32},
+            }
+            if dataset
+            else {}
         )
 
 
@@ -190,11 +195,13 @@ def test_what_a_withdrawal_leaves_to_do_is_told_until_the_session_ends(
     flow.left = {
         "also_in": ["billing/acme/[april](http://evil).csv"],
         "replaced": [{"load_id": 7, "file": "billing/acme/february.csv"}],
+        "versions": [1, 2],
     }
     state: dict[str, Any] = {}
     monkeypatch.setattr(st, "session_state", state)
     withdrawal.take_back(stage.services, APPROVER, LOADED, reason="why")
-    first, second = state["told_of_withdrawals"][LOADED.source.key]
+    first, versions, second = state["told_of_withdrawals"][LOADED.source.key]
+    assert versions.endswith("again: `finops billing retry 1`, `finops billing retry 2`")
     assert "`finops billing retry 7`" in first
     assert "\\[april\\]" in second
 

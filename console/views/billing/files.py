@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from console import cards, ui
+from console import cards, presses, ui
 from console.identity import User
 from console.services import Services
 from console.views.billing import file
@@ -43,7 +43,7 @@ def _cards(services: Services, user: User, found: list[FileEntry]) -> None:
     if opened is None:
         cards.draw("billing", found, _card)
         return
-    if st.button("All files", icon=":material/arrow_back:"):
+    if presses.button("All files", icon=":material/arrow_back:"):
         del st.session_state[_OPENED]
         st.rerun()
     file.show(services, user, services.billing.store.find(opened))
@@ -55,7 +55,7 @@ def _card(entry: FileEntry) -> None:
     st.caption(
         ui.escaped(" · ".join(filter(None, (entry.dataset, loaded, ui.moment(entry.received_at)))))
     )
-    if st.button("Open file", key=f"open-{entry.load_id}"):
+    if presses.button("Open file", key=f"open-{entry.load_id}"):
         st.session_state[_OPENED] = entry.load_id
         st.rerun()
 

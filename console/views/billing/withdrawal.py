@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from console import ui
+from console import presses, ui
 from console.identity import Role, User
 from console.services import Services
 from console.views.billing import uploads
@@ -40,7 +40,7 @@ def show(services: Services, user: User, entry: FileEntry) -> None:
                 continue
             # The key names the file: a press never counts for one that took its place in the list.
             key = f"{name}-{entry.load_id}"
-            if st.button(title, icon=icon, disabled=not may, help=why_not or None, key=key):
+            if presses.button(title, icon=icon, disabled=not may, help=why_not or None, key=key):
                 st.dialog(title)(ask)(services, user, entry, moves=name == "move")
 
 
@@ -58,7 +58,7 @@ def ask(services: Services, user: User, entry: FileEntry, *, moves: bool) -> Non
     ).strip()
     is_ready = bool(reason and (dataset or not moves))
     label = "Move it" if moves else "Withdraw it"
-    if st.button(label, type="primary", disabled=not is_ready, key=f"{label}-{entry.load_id}"):
+    if presses.button(label, type="primary", disabled=not is_ready, key=f"{label}-{entry.load_id}"):
         with ui.failures(f"The file was not {'moved' if moves else 'withdrawn'}"):
             take_back(services, user, entry, reason=reason, dataset=dataset)
             st.rerun()
@@ -97,7 +97,8 @@ def take_back(
     facts = {name: done[name] for name in ("rows_removed", "rows_kept")}
     facts |= {"load_id": entry.load_id, "reason": reason}
     if dataset:
-        uploads.track_copy(done["file_id"], done["key"])
+        for name, file_id in done["copies"].items():
+            uploads.track_copy(file_id, name)
         services.record(user, "billing_file.moved", entry.source.uri, moved_to=done["key"], **facts)
     else:
         services.record(user, "billing_file.withdrawn", entry.source.uri, **facts)
@@ -115,6 +116,11 @@ def _told(done: Mapping[str, Any]) -> list[str]:
         f"count again: `finops billing retry {int(one['load_id'])}`"
         for one in done["replaced"]
     ]
+    if len(loads := done["versions"]) > 1:
+        again = ", ".join(f"`finops billing retry {int(one)}`" for one in loads)
+        told.append(
+            f"{len(loads)} versions of the file counted. To load all of them again: {again}"
+        )
     if done["also_in"]:
         files = ui.escaped(", ".join(done["also_in"]))
         told.append(f"These files may have held some of the rows too; drop them again: {files}")

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from console import cards, ui
+from console import cards, presses, ui
 from console.identity import User
 from console.services import Services
 from console.views.budgets import unsaved
@@ -41,7 +41,7 @@ def _card(services: Services, user: User, budget: Budget, *, may_edit: bool) -> 
         ("Error", budget["error"] or budget["note"]),
     ]
     st.markdown(cards.text(title(key), facts, badge=ui.badge(budget["status"])))
-    if may_edit and st.button("Edit", icon=":material/edit:", key=f"edit-{title(key)}"):
+    if may_edit and presses.button("Edit", icon=":material/edit:", key=f"edit-{title(key)}"):
         st.dialog("Edit a budget")(ask)(services, user, budget)
 
 
@@ -60,7 +60,7 @@ def ask(services: Services, user: User, budget: Budget) -> None:
             for one in ATTRIBUTES
             if one.label
         }
-        if st.form_submit_button("Keep the changes", type="primary"):
+        if presses.submit("Keep the changes", type="primary"):
             unsaved.keep(budget, after)
             st.rerun()
 

@@ -10,16 +10,21 @@ from typing import Any, Final, TypeVar
 import pandas as pd
 import streamlit as st
 
-from console import cards, ui
+from console import cards, presses, ui
 from finops.reconciliation.report import Report, Unit, UnitAccount, UnitService
 
 #: The choice that shows a level as a whole.
 _ALL: Final = ""
+#: The box and the choice that a card asks for: what is drawn cannot be set any more.
+_WANTED: Final = "drill_wanted"
 _Part = TypeVar("_Part", Unit, UnitService, UnitAccount)
 
 
 def show(report: Report) -> None:
     """Draw what is chosen, and what it is made of."""
+    if wanted := st.session_state.pop(_WANTED, None):
+        key, name = wanted
+        st.session_state[key] = name
     units = {one.name: one for one in report.units if one.services}
     if not units:
         return
@@ -107,7 +112,9 @@ def _level(
 def _card(report: Report, key: str, part: tuple[str, Decimal]) -> None:
     name, amount = part
     st.markdown(cards.text(name, [("Amount", ui.amount(amount, report.currency))]))
-    st.button("What it is made of", key=f"{key} {name}", on_click=_choose, args=(key, name))
+    if presses.button("What it is made of", key=f"{key} {name}"):
+        st.session_state[_WANTED] = key, name
+        st.rerun()
 
 
 def go_into(grid: str, key: str, names: Sequence[str]) -> None:
@@ -120,11 +127,7 @@ def go_into(grid: str, key: str, names: Sequence[str]) -> None:
     """
     rows = st.session_state[grid]["selection"]["rows"]
     if rows and rows[0] < len(names):
-        _choose(key, names[rows[0]])
-
-
-def _choose(key: str, name: str) -> None:
-    st.session_state[key] = name
+        st.session_state[key] = names[rows[0]]
 
 
 def _days(report: Report, account: UnitAccount) -> None:
