@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,50 @@ def test_the_newest_delivery_of_a_period_counts_and_the_rest_is_named(name: str)
     [note] = found.notes
     [left_out] = set(files) - set(newest)
     assert f"left out: {left_out}." in note
+
+
+def payers(
+    one: Mapping[str, object], other: Mapping[str, object], folder: str, *names: str
+) -> None:
+    """Two payers' exports of the same names, each copied with its manifest: both count."""
+    files = [f"{payer}/{folder}/{name}" for payer in ("1", "2") for name in names]
+    manifests = {
+        f"{payer}/{folder}/r-Manifest.json": json.dumps(document).encode()
+        for payer, document in (("1", one), ("2", other))
+    }
+    for manifest in (manifests, dict(reversed(manifests.items()))):
+        found = counted(files, manifest)
+        assert [*found.files] == files
+        assert not found.notes
+        assert len({*found.deliveries.values()}) == 2
+
+
+def test_exports_of_two_payers_with_the_same_names_both_count() -> None:
+    month = "focus/data/BILLING_PERIOD=2026-10"
+    named = [f"{month}/focus-1.csv.gz", f"{month}/focus-2.csv.gz"]
+    one, other = (
+        {"executionId": payer, "dataFiles": [f"s3://of-{payer}/{each}" for each in named]}
+        for payer in ("1", "2")
+    )
+    payers(one, other, month, "focus-1.csv.gz", "focus-2.csv.gz")
+
+
+def test_legacy_exports_of_two_accounts_with_the_same_names_both_count() -> None:
+    keys = ["r/20261001-20261101/r-1.csv.gz"]
+    one, other = (
+        {"account": account * 12, "bucket": "costs", "reportName": "r", "reportKeys": keys}
+        for account in ("1", "2")
+    )
+    payers(one, other, "r/20261001-20261101", "r-1.csv.gz")
+
+
+def test_exports_of_two_subscriptions_with_the_same_names_both_count() -> None:
+    one, other = (
+        json.loads(azure(5, f"{AZURE}/part_0.csv"))
+        | {"exportConfig": {"exportName": "focus", "resourceId": f"/subscriptions/{number}/…"}}
+        for number in (1, 2)
+    )
+    payers(one, other, AZURE, "part_0.csv")
 
 
 def test_what_programs_leave_beside_an_export_does_not_count() -> None:

@@ -13,6 +13,7 @@ files in a manifest, which is written last:
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +23,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from finops.shared.errors import RejectedInput
-from finops.shared.export_manifests import manifest_document, named_files
+from finops.shared.export_manifests import export_identity, manifest_document, named_files
 from finops.shared.left_alone import why_left_alone
 
 #: Names of files with charges.
@@ -98,8 +99,8 @@ def counted_files(found: Sequence[FoundFile], manifests: Mapping[str, bytes]) ->
     kept -= left_out
     if left_out:
         notes.append(
-            f"{len(left_out)} of {len(data)} files belong to older deliveries of the export, and"
-            f" are left out: {_some(left_out)}."
+            f"{len(left_out)} of {len(data)} files belong to older or unfinished deliveries of the"
+            f" export, and are left out: {_some(left_out)}."
         )
     _refuse_several(sorted(kept - deliveries.keys()))
     rest = {name: -at for at, name in enumerate(sorted(kept - deliveries.keys()), 1)}
@@ -134,7 +135,7 @@ def _delivery(name: str, content: bytes, data: Sequence[str], written: float) ->
         return None
     return _Delivery(
         manifest=name,
-        period=_period(document, named[0], files[0]),
+        period=f"{_period(document, named[0], files[0])} {export_identity(document)}",
         # Deliveries that name no moment have their newest manifest in the period's own folder.
         order=(_moment(document, named), -name.count("/"), written),
         files=files,
@@ -143,22 +144,27 @@ def _delivery(name: str, content: bytes, data: Sequence[str], written: float) ->
 
 
 def _same_file(named: str, manifest: str, data: Sequence[str]) -> str | None:
-    """The file that a manifest means: a copy lies elsewhere, but in folders of the same names."""
+    """The file that a manifest means: a copy lies elsewhere, but in folders of the same names.
+
+    Of several, as where two payers' buckets were copied, it is the one nearest to the manifest.
+    """
     wanted = PurePosixPath(named.partition("://")[2] or named).parts
-    best, most = None, 0
+    folder = PurePosixPath(manifest).parent
+    best, most = None, (0, 0)
     for one in data:
-        parts = PurePosixPath(one).parts
-        if parts[-1] != wanted[-1]:
+        path = PurePosixPath(one)
+        if path.name != wanted[-1]:
             continue
-        alike = 0
-        for mine, theirs in zip(reversed(parts), reversed(wanted), strict=False):
-            if mine != theirs:
-                break
-            alike += 1
-        beside = PurePosixPath(one).parent == PurePosixPath(manifest).parent
-        if alike > most and (alike > 1 or beside):
-            best, most = one, alike
+        alike = _in_common(reversed(path.parts), reversed(wanted))
+        near = _in_common(path.parent.parts, folder.parts)
+        if (alike, near) > most and (alike > 1 or path.parent == folder):
+            best, most = one, (alike, near)
     return best
+
+
+def _in_common(one: Iterable[str], other: Iterable[str]) -> int:
+    pairs = zip(one, other, strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _period(document: Mapping[str, Any], named: str, file: str) -> str:

@@ -11,7 +11,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Final
+
+_IDENTITY: Final = {"exportConfig": ("resourceId",), "deliveryConfig": ("containerUri",)}
 
 
 def is_manifest(name: str) -> bool:
@@ -34,3 +36,16 @@ def named_files(document: Mapping[str, Any]) -> list[str]:
     data, keys, blobs = (one if isinstance(one, list) else [] for one in lists)
     names = (*data, *keys, *(one.get("blobName") for one in blobs if isinstance(one, dict)))
     return [one for one in names if isinstance(one, str) and one]
+
+
+def export_identity(document: Mapping[str, Any]) -> str:
+    """What tells an export from others of the same name and folders, as far as a manifest says.
+
+    The legacy CUR names its account and bucket, Azure the export's resource and its container.
+    Empty where the manifest says none of them.
+    """
+    parts = [document.get("account"), document.get("bucket"), document.get("reportName")]
+    for section, names in _IDENTITY.items():
+        found = document.get(section)
+        parts += [found.get(name) for name in names] if isinstance(found, dict) else []
+    return " ".join(one.casefold() for one in parts if isinstance(one, str) and one)
