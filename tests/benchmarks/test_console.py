@@ -180,7 +180,7 @@ def put_budgets(deployment: Deployment) -> None:
     )
     deployment.edit_all(rows)
     eventually(
-        lambda: sum(one["status"] == "REJECTED" for one in deployment.statuses()) >= BUDGETS,
+        lambda: sum(one.get("status") == "REJECTED" for one in deployment.statuses()) >= BUDGETS,
         within=300,
         every=1,
         what="answers to all budgets",
