@@ -15,8 +15,10 @@ from console.icons import FONT
 
 _PATHS: Final = ("/static/js/", "/static/css/")
 _ICONS: Final = re.compile(r"/static/media/MaterialSymbols-Rounded\.[^/]+\.woff2")
-#: A font that every page would load first, and that the console's theme does not use.
-_UNUSED_FONT: Final = re.compile(rb'<link\s+rel="preload"[^>]*?SourceSans[^>]*>\s*')
+#: A font of 170 KB that every page would load first, and that the console's theme does not use:
+#: its link in the page, and its declaration in the styles, which count until the theme is there.
+_PRELOADED_FONT: Final = re.compile(rb'<link\s+rel="preload"[^>]*?SourceSans[^>]*>\s*')
+_DECLARED_FONT: Final = re.compile(rb"@font-face\s*\{[^}]*SourceSans[^}]*\}")
 #: The font's name does not say which icons it has, so it is asked for again after a day.
 _ICONS_KEPT: Final = "public, max-age=86400"
 
@@ -59,7 +61,7 @@ class LightPages:
             else:
                 body += message.get("body", b"")
                 if not message.get("more_body"):
-                    page = _UNUSED_FONT.sub(b"", body)
+                    page = _PRELOADED_FONT.sub(b"", body)
                     if body:
                         MutableHeaders(scope=start)["Content-Length"] = str(len(page))
                     await send(start)
@@ -109,6 +111,8 @@ class CompressedAssets:
                 await send(message)
             return False
         body = b"".join(message.get("body", b"") for message in rest)
+        if scope["path"].endswith(".css"):
+            body = _DECLARED_FONT.sub(b"", body)
         compressed = await anyio.to_thread.run_sync(gzip.compress, body)
         headers = MutableHeaders(raw=list(start["headers"]))
         headers["Content-Encoding"] = "gzip"

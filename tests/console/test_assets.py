@@ -9,7 +9,7 @@ import pytest
 import streamlit as installed
 from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 
-from console.assets import LightIcons, LightPages
+from console.assets import CompressedAssets, LightIcons, LightPages
 from console.icons import FONT, MANIFEST, names_needed, streamlit_font
 from tests.console.test_server import get
 from tests.console.test_server import streamlit as answering
@@ -44,6 +44,18 @@ def test_streamlits_page_loads_no_font_that_the_theme_does_not_use() -> None:
     assert int(answer.headers["Content-Length"]) == len(answer.content)
     left = page.read_text().count("<link") - answer.text.count("<link")
     assert left == 1
+
+
+def test_streamlits_styles_declare_no_such_font() -> None:
+    (styles,) = (Path(installed.__file__).parent / "static" / "static" / "css").glob("index.*.css")
+    app = CompressedAssets(answering(lambda _: FileResponse(styles)))
+    url = f"http://127.0.0.1/static/css/{styles.name}"
+    answer = get(app, url, **{"Accept-Encoding": "gzip"})
+    assert "SourceSans" not in answer.text
+    before, after = (one.split("@font-face{") for one in (styles.read_text("utf-8"), answer.text))
+    gone = [one for one in before if one not in after]
+    assert len(before) - len(after) == len(gone) == 2
+    assert all("font-family:Source Sans;" in one for one in gone)
 
 
 @pytest.mark.parametrize(

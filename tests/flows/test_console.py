@@ -294,7 +294,8 @@ def test_what_was_typed_outlasts_a_restart_a_sign_in_and_a_reload(
         visitor.sign_in("anna", "Approver")
         visitor.sees("that you had not applied came back")
         visitor.sees("Apply 1 change")
-        assert visitor.page.url == f"{url}/budgets"
+        assert visitor.page.url == f"{url}/budgets?budget_search={budget_name}"
+        expect(visitor.field("Search")).to_have_value(budget_name)
         # Whoever signs out leaves nothing to the next person.
         click_until(visitor.button("Sign out"), visitor.button("Sign in"))
         assert "1234.56" not in visitor.page.evaluate("JSON.stringify(sessionStorage)")

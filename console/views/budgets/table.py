@@ -140,6 +140,8 @@ def _asked() -> tuple[str, str]:
     search, status = st.columns([3, 2])
     text = search.text_input(
         "Search",
+        key="budget_search",
+        bind="query-params",
         placeholder="Account, name or who edited it",
         icon=":material/search:",
     )
