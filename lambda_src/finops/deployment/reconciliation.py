@@ -6,20 +6,22 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from finops.deployment.clients import Aws
 from finops.deployment.environment import Environment
 from finops.deployment.recorder import CommandRecorder
 from finops.reconciliation.adapters.folder import FolderCache
 from finops.reconciliation.adapters.s3 import S3AnswerCache, S3Files
-from finops.reconciliation.composition import Deployment, payer_roles
 from finops.reconciliation.configuration import Configuration, parse
-from finops.reconciliation.cost_explorer import CLIENT_SETTINGS
 from finops.reconciliation.ports import AnswerCache
 from finops.reconciliation.stores import Reports
 from finops.shared.audit import AuditRecorder, NoAudit
 from finops.shared.aws import with_stored_settings
 from finops.shared.errors import FinOpsError
+
+if TYPE_CHECKING:
+    from finops.reconciliation.composition import Deployment
 
 
 class ReconciliationDeployment:
@@ -64,6 +66,10 @@ class ReconciliationDeployment:
         self, configuration: Configuration, *, now: datetime, scratch: Path
     ) -> Deployment:
         """What a reconciliation needs; without AWS if nothing is deployed."""
+        # Engines and templates, which commands that only read reports do not wait for.
+        from finops.reconciliation.composition import Deployment, payer_roles
+        from finops.reconciliation.cost_explorer import CLIENT_SETTINGS
+
         variables = self.variables
         return Deployment(
             variables=variables,
