@@ -368,7 +368,15 @@ def test_a_service_is_named_by_the_first_column_that_its_row_fills(tmp_path: Pat
     }
 
 
-@pytest.mark.parametrize("left_out", ["savings_plan_used_commitment", "reservation_effective_cost"])
+@pytest.mark.parametrize(
+    "left_out",
+    [
+        "savings_plan_used_commitment",
+        "reservation_effective_cost",
+        # Which fees are spread over the usage, and count in it.
+        "reservation_reservation_a_r_n",
+    ],
+)
 def test_amortized_cost_is_unknown_without_the_columns_of_commitments(
     tmp_path: Path, left_out: str
 ) -> None:
@@ -379,7 +387,8 @@ def test_amortized_cost_is_unknown_without_the_columns_of_commitments(
     assert source.lacks(Metric.AMORTIZED, OCTOBER) == f"the column {left_out}"
     assert not source.lacks(Metric.BILLED, OCTOBER)
     assert not source.lacks(Metric.AMORTIZED, OCTOBER.plus(-1))
-    plain = ExportedCosts([write(tmp_path / "b" / "cur.csv", without([cur("Usage", "1")]))])
+    rows = [cur("Usage", "1"), cur("Fee", "2")]
+    plain = ExportedCosts([write(tmp_path / "b" / "cur.csv", without(rows))])
     assert not plain.lacks(Metric.AMORTIZED, OCTOBER)
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 import duckdb
 
 from finops.reconciliation.adapters.export_columns import ExportColumns, tag_column
+from finops.reconciliation.adapters.export_costs import RESERVED, UPFRONT_FEE
 from finops.reconciliation.adapters.row_notes import counted, notes_of_rows
 from finops.reconciliation.domain import (
     Charge,
@@ -147,14 +148,18 @@ class ChargeTable(ABC):
     def lacks(self, metric: Metric, month: Month) -> str:
         """Amortized cost needs columns that an export may leave out, net cost those of AWS."""
         lacking = self._columns.costs.lacking(metric)
-        if not lacking:
+        upfront = self._columns.costs.lacking_of_upfront_fees(metric)
+        if not lacking and not upfront:
             return ""
+        asked = [*lacking, *((UPFRONT_FEE, *RESERVED) if upfront else ())]
         found = self._rows(
             "SELECT DISTINCT category FROM charges WHERE billing_month = $first"
             " AND (category IN (SELECT unnest($kinds::VARCHAR[])) OR '' IN $kinds)",
-            {"first": month.first, "kinds": list(lacking)},
+            {"first": month.first, "kinds": asked},
         )
         kinds = {"", *(str(kind) for (kind,) in found)} if found else set()
+        if upfront and UPFRONT_FEE in kinds and kinds & RESERVED:
+            lacking = {**lacking, UPFRONT_FEE: upfront}
         names = {name for kind in kinds for name in lacking.get(kind, ())}
         word = "column" if len(names) == 1 else "columns"
         return f"the {word} {', '.join(sorted(names))}" if names else ""

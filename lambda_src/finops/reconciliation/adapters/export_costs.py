@@ -48,7 +48,12 @@ _FOCUS_STATUS: Final = "CommitmentDiscountStatus"
 _FOCUS_LIST: Final = "ListCost"
 _FOCUS_COMMITMENTS: Final = (_FOCUS_STATUS, _FOCUS_LIST)
 _NOTHING: Final = "('SavingsPlanNegation', 'SavingsPlanUpfrontFee')"
-_COMMITMENTS: Final = ("reservation_reservation_a_r_n", "savings_plan_savings_plan_a_r_n")
+_RESERVATION: Final = "reservation_reservation_a_r_n"
+#: The kind of an upfront fee, and of much else that is paid once.
+UPFRONT_FEE: Final = "Fee"
+#: Kinds that hold what is amortized of a reservation's upfront fee.
+RESERVED: Final = frozenset({"DiscountedUsage", "RIFee"})
+_COMMITMENTS: Final = (_RESERVATION, "savings_plan_savings_plan_a_r_n")
 
 
 class ExportCosts:
@@ -98,6 +103,15 @@ class ExportCosts:
             for kind, columns in needed.items()
         }
         return {kind: names for kind, names in missing.items() if names}
+
+    def lacking_of_upfront_fees(self, metric: Metric) -> list[str]:
+        """The column that tells a reservation's upfront fee from other fees, where it is missing.
+
+        Without it the fee would count beside the usage that it is spread over.
+        """
+        spreads = metric in {Metric.AMORTIZED, Metric.NET_AMORTIZED}
+        known = not self._is_cur or self._spelling(_RESERVATION)
+        return [_RESERVATION] if spreads and not known else []
 
     @property
     def amortized(self) -> str:
