@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from finops.billing.moving import loaded_versions
 from finops.cli.billing_loads import deployed, find, finish, timeout_option, wait_option
 from finops.cli.options import common
 from finops.cli.output import Output
@@ -29,6 +28,8 @@ def withdraw(environment: Environment, out: Output, *, file: str, reason: str) -
 
     The file stays in the bucket and in the ledger.
     """
+    from finops.billing.moving import loaded_versions
+
     deployment = deployed(environment)
     entry = find(deployment, file, alone=True)
     versions = loaded_versions(deployment.store.files, entry)
