@@ -144,6 +144,30 @@ def test_exports_of_two_payers_with_the_same_names_both_count() -> None:
     payers(one, other, month, "focus-1.csv.gz", "focus-2.csv.gz")
 
 
+def test_a_file_that_has_not_arrived_is_missing_though_another_payer_has_one_of_its_name() -> None:
+    month = "focus/data/BILLING_PERIOD=2026-10"
+    manifests = {
+        f"{payer}/focus/metadata/BILLING_PERIOD=2026-10/focus-Manifest.json": json.dumps(
+            {"dataFiles": [f"s3://of-{payer}/{month}/focus-{one}.csv.gz" for one in (1, 2)]}
+        ).encode()
+        for payer in ("1", "2")
+    }
+    arrived = [
+        f"1/{month}/focus-1.csv.gz",
+        f"1/{month}/focus-2.csv.gz",
+        f"2/{month}/focus-1.csv.gz",
+    ]
+    with pytest.raises(RejectedInput, match=r"of-2/.*focus-2\.csv\.gz of 2/.* is missing"):
+        counted(arrived, manifests)
+
+
+def test_a_manifest_says_nothing_of_the_folders_below_its_own() -> None:
+    manifest = json.dumps({"blobs": [{"blobName": "dir/exp/part_0.csv"}]}).encode()
+    files = ["exp/aws/charges.csv", "exp/part_0.csv"]
+    found = counted([*files, "exp/part_1.csv"], {"exp/manifest.json": manifest})
+    assert [*found.files] == files
+
+
 def test_legacy_exports_of_two_accounts_with_the_same_names_both_count() -> None:
     keys = ["r/20261001-20261101/r-1.csv.gz"]
     one, other = (

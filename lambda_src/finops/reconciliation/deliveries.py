@@ -17,7 +17,7 @@ import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -83,17 +83,20 @@ def counted_files(found: Sequence[FoundFile], manifests: Mapping[str, bytes]) ->
         if one.name.lower().endswith(DATA_SUFFIXES) and not why_left_alone(one.name)
     )
     written = {one.name: one.modified for one in found}
+    found_deliveries = [
+        delivery
+        for name, content in sorted(manifests.items())
+        if (delivery := _delivery(name, content, data, written.get(name, 0.0)))
+    ]
     by_period: dict[str, list[_Delivery]] = defaultdict(list)
-    for name, content in sorted(manifests.items()):
-        delivery = _delivery(name, content, data, written.get(name, 0.0))
-        if delivery:
-            by_period[delivery.period].append(delivery)
+    for delivery in _without_files_of_others(found_deliveries):
+        by_period[delivery.period].append(delivery)
     kept, superseded, notes = set(data), set[str](), list[str]()
     deliveries: dict[str, int] = {}
     for number, (_, several) in enumerate(sorted(by_period.items()), 1):
         newest = _newest_whole(several, notes)
-        folders = tuple(f"{_period_of(file)}/" for one in several for file in one.files)
-        superseded |= {name for name in data if name.startswith(folders)}
+        folders = {_period_of(file) for one in several for file in one.files}
+        superseded |= {name for name in data if _period_of(name) in folders}
         deliveries |= dict.fromkeys(newest.files, number)
     left_out = superseded - deliveries.keys()
     kept -= left_out
@@ -114,13 +117,25 @@ class _Delivery:
     Attributes:
         period: What it shares with the other deliveries of the same charges.
         order: Of two deliveries, the newer has the greater one.
+        named: Each file as the manifest names it, with the one that was found, or None.
     """
 
     manifest: str
     period: str
     order: tuple[float, int, float]
-    files: tuple[str, ...]
-    missing: tuple[str, ...]
+    named: Mapping[str, str | None]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return tuple(sorted(one for one in self.named.values() if one))
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        return tuple(one for one, file in self.named.items() if not file)
+
+    def nearness(self, file: str) -> int:
+        """How many folders a file has in common with the manifest."""
+        return _near(file, self.manifest)
 
 
 def _delivery(name: str, content: bytes, data: Sequence[str], written: float) -> _Delivery | None:
@@ -138,9 +153,32 @@ def _delivery(name: str, content: bytes, data: Sequence[str], written: float) ->
         period=f"{_period(document, named[0], files[0])} {export_identity(document)}",
         # Deliveries that name no moment have their newest manifest in the period's own folder.
         order=(_moment(document, named), -name.count("/"), written),
-        files=files,
-        missing=tuple(one for one, file in found.items() if not file),
+        named=found,
     )
+
+
+def _without_files_of_others(deliveries: Sequence[_Delivery]) -> list[_Delivery]:
+    """A file is of the export whose manifest is nearest; others that name it lack theirs."""
+    nearest: dict[str, tuple[int, str]] = {}
+    for one in deliveries:
+        for file in one.files:
+            nearest[file] = max(nearest.get(file, (-1, "")), (one.nearness(file), one.period))
+
+    def is_own(one: _Delivery, file: str) -> bool:
+        near, period = nearest[file]
+        return period == one.period or one.nearness(file) == near
+
+    own = [
+        replace(
+            one,
+            named={
+                name: file if file and is_own(one, file) else None
+                for name, file in one.named.items()
+            },
+        )
+        for one in deliveries
+    ]
+    return [one for one in own if one.files]
 
 
 def _same_file(named: str, manifest: str, data: Sequence[str]) -> str | None:
@@ -149,17 +187,21 @@ def _same_file(named: str, manifest: str, data: Sequence[str]) -> str | None:
     Of several, as where two payers' buckets were copied, it is the one nearest to the manifest.
     """
     wanted = PurePosixPath(named.partition("://")[2] or named).parts
-    folder = PurePosixPath(manifest).parent
     best, most = None, (0, 0)
     for one in data:
         path = PurePosixPath(one)
         if path.name != wanted[-1]:
             continue
         alike = _in_common(reversed(path.parts), reversed(wanted))
-        near = _in_common(path.parent.parts, folder.parts)
-        if (alike, near) > most and (alike > 1 or path.parent == folder):
+        near = _near(one, manifest)
+        beside = path.parent == PurePosixPath(manifest).parent
+        if (alike, near) > most and (alike > 1 or beside):
             best, most = one, (alike, near)
     return best
+
+
+def _near(file: str, manifest: str) -> int:
+    return _in_common(PurePosixPath(file).parent.parts, PurePosixPath(manifest).parent.parts)
 
 
 def _in_common(one: Iterable[str], other: Iterable[str]) -> int:
