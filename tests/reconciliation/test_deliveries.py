@@ -168,6 +168,40 @@ def test_a_manifest_says_nothing_of_the_folders_below_its_own() -> None:
     assert [*found.files] == files
 
 
+def test_manifests_of_other_names_are_of_other_exports() -> None:
+    """Two exports into one folder: neither is an older delivery of the other."""
+    files = [f"{AWS}/{one}/{name}-1.csv.gz" for one in (FIRST, SECOND) for name in ("e1", "e2")]
+    manifests = {
+        f"{METADATA}/{one}/{name}-Manifest.json": aws(f"{AWS}/{one}/{name}-1.csv.gz")
+        for one in (FIRST, SECOND)
+        for name in ("e1", "e2")
+    }
+    found = counted(files, manifests)
+    assert [*found.files] == files[2:]
+    assert len({*found.deliveries.values()}) == 2
+
+
+@pytest.mark.parametrize(
+    ("beside", "counts"),
+    [
+        pytest.param("marketplace.csv.gz", True, id="another file"),
+        pytest.param(f"{FIRST}/marketplace-00001.csv.gz", True, id="in a folder of a delivery"),
+        pytest.param("e-00002.csv.gz", False, id="another part"),
+        pytest.param("E-00002.snappy.parquet", False, id="another part of another form"),
+        pytest.param(f"{FIRST}/e-00001.csv.gz", False, id="another delivery"),
+    ],
+)
+def test_what_a_manifest_does_not_name_counts_unless_it_is_of_its_export(
+    beside: str, counts: bool
+) -> None:
+    named, other = f"{AWS}/e-00001.csv.gz", f"{AWS}/{beside}"
+    found = counted([named, other], {f"{METADATA}/e-Manifest.json": aws(named)})
+    assert [*found.files] == sorted([named, other] if counts else [named])
+    [note] = found.notes
+    assert note.endswith(f"They count: {other}." if counts else f"are left out: {other}.")
+    assert len({found.deliveries[one] for one in found.files}) == len(found.files)
+
+
 def test_legacy_exports_of_two_accounts_with_the_same_names_both_count() -> None:
     keys = ["r/20261001-20261101/r-1.csv.gz"]
     one, other = (

@@ -35,6 +35,8 @@ _DELIVERY: Final = re.compile(
     r"\d{4}-?\d\d-?\d\dT\d\d.*|.*[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}.*", re.IGNORECASE
 )
 _MOMENT: Final = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)T(\d\d)[:_-]?(\d\d)")
+#: How the names of an export's files end: e-00001, part_0_0001.
+_PART: Final = re.compile(r"(?:[-_]\d+)+$", re.ASCII)
 _NAMED_AT_MOST: Final = 3
 
 
@@ -91,19 +93,28 @@ def counted_files(found: Sequence[FoundFile], manifests: Mapping[str, bytes]) ->
     by_period: dict[str, list[_Delivery]] = defaultdict(list)
     for delivery in _without_files_of_others(found_deliveries):
         by_period[delivery.period].append(delivery)
-    kept, superseded, notes = set(data), set[str](), list[str]()
+    superseded, beside, notes = set[str](), set[str](), list[str]()
     deliveries: dict[str, int] = {}
     for number, (_, several) in enumerate(sorted(by_period.items()), 1):
         newest = _newest_whole(several, notes)
-        folders = {_period_of(file) for one in several for file in one.files}
-        superseded |= {name for name in data if _period_of(name) in folders}
+        named = {file for one in several for file in one.files}
+        folders, names = set(map(_period_of, named)), set(map(_without_part, named))
+        inside = {name for name in data if _period_of(name) in folders}
+        superseded |= named | {name for name in inside if _without_part(name) in names}
+        beside |= inside
         deliveries |= dict.fromkeys(newest.files, number)
     left_out = superseded - deliveries.keys()
-    kept -= left_out
+    kept = set(data) - left_out
     if left_out:
         notes.append(
             f"{len(left_out)} of {len(data)} files belong to older or unfinished deliveries of the"
             f" export, and are left out: {_some(left_out)}."
+        )
+    beside -= superseded
+    if beside:
+        notes.append(
+            f"{len(beside)} of {len(data)} files lie in an export's folder, and its manifest does"
+            f" not name them. They count: {_some(beside)}."
         )
     _refuse_several(sorted(kept - deliveries.keys()))
     rest = {name: -at for at, name in enumerate(sorted(kept - deliveries.keys()), 1)}
@@ -150,7 +161,14 @@ def _delivery(name: str, content: bytes, data: Sequence[str], written: float) ->
         return None
     return _Delivery(
         manifest=name,
-        period=f"{_period(document, named[0], files[0])} {export_identity(document)}",
+        period=" ".join(
+            (
+                _period(document, named[0], files[0]),
+                export_identity(document),
+                # AWS and the legacy CUR name it after the export: EXPORT-Manifest.json.
+                PurePosixPath(name).name.casefold(),
+            )
+        ),
         # Deliveries that name no moment have their newest manifest in the period's own folder.
         order=(_moment(document, named), -name.count("/"), written),
         named=found,
@@ -231,6 +249,11 @@ def _period_folder(file: str) -> str | None:
 def _period_of(file: str) -> str:
     """The folder of the file's period, else its own."""
     return _period_folder(file) or PurePosixPath(file).parent.as_posix()
+
+
+def _without_part(file: str) -> str:
+    """A file's name without the number of a part: those of one export have it in common."""
+    return _PART.sub("", PurePosixPath(file).name.partition(".")[0]).casefold()
 
 
 def _moment(document: Mapping[str, Any], named: Iterable[str]) -> float:
