@@ -341,17 +341,42 @@ def test_parts_without_a_manifest_may_share_every_hour(tmp_path: Path) -> None:
     assert billed(tmp_path) == (sum(range(1, 20)) + 19 * 7, ())
 
 
-def test_two_exports_of_a_payer_of_which_one_has_resources_are_refused(tmp_path: Path) -> None:
-    parts = [
-        {**row, "ResourceId": resource, "BilledCost": f"{float(row['BilledCost']) * share:.2f}"}
-        for row in month(20)
-        for resource, share in (("i-1", 0.25), ("i-2", 0.75))
+def by_resource(rows: list[Row], *shares: float) -> list[list[Row]]:
+    """The same costs, in a list for each resource."""
+    return [
+        [
+            {**row, "ResourceId": f"i-{at}", "BilledCost": str(float(row["BilledCost"]) * share)}
+            for row in rows
+        ]
+        for at, share in enumerate(shares)
     ]
-    write(tmp_path / "resources" / "e-1.csv", parts)
-    write(tmp_path / "accounts" / "e-1.csv", month(20))
-    with pytest.raises(RejectedInput, match="the same costs on 19 days") as refused:
+
+
+@pytest.mark.parametrize("days", [4, 20])
+@pytest.mark.parametrize("files", ["e-1.csv e-1.csv", "e-00001.csv e-00002.csv"])
+@pytest.mark.parametrize("other", ["accounts/e-1.csv", "resources/accounts.csv"])
+def test_two_exports_of_a_payer_of_which_one_has_resources_are_refused(
+    tmp_path: Path, days: int, files: str, other: str
+) -> None:
+    parts = dict[str, list[Row]]()
+    for name, rows in zip(files.split(), by_resource(month(days), 0.25, 0.75), strict=True):
+        parts.setdefault(name, []).extend(rows)
+    for name, rows in parts.items():
+        write(tmp_path / "resources" / name, rows)
+    write(tmp_path / other, month(days))
+    with pytest.raises(RejectedInput, match=f"the same costs on {days - 1} days") as refused:
         billed(tmp_path)
     assert refused.value.code == "charges_twice"
+
+
+def test_two_exports_that_have_little_in_common_are_told(tmp_path: Path) -> None:
+    """The first days of a payer's first export, or a fee that costs the same by chance."""
+    [rows] = by_resource(month(3), 1)
+    write(tmp_path / "resources" / "e-1.csv", rows)
+    write(tmp_path / "accounts" / "e-1.csv", month(3))
+    costs, [note] = billed(tmp_path)
+    assert costs == 2 * (1 + 2)
+    assert "have the same costs on 2 of 2 days of their accounts" in note
 
 
 def test_days_that_two_files_have_in_common_are_told(tmp_path: Path) -> None:

@@ -98,9 +98,9 @@ def counted_files(found: Sequence[FoundFile], manifests: Mapping[str, bytes]) ->
     for number, (_, several) in enumerate(sorted(by_period.items()), 1):
         newest = _newest_whole(several, notes)
         named = {file for one in several for file in one.files}
-        folders, names = set(map(_period_of, named)), set(map(_without_part, named))
+        folders, names = set(map(_period_of, named)), {_name_of(one) for one in named}
         inside = {name for name in data if _period_of(name) in folders}
-        superseded |= named | {name for name in inside if _without_part(name) in names}
+        superseded |= named | {name for name in inside if _name_of(name) in names}
         beside |= inside
         deliveries |= dict.fromkeys(newest.files, number)
     left_out = superseded - deliveries.keys()
@@ -119,6 +119,12 @@ def counted_files(found: Sequence[FoundFile], manifests: Mapping[str, bytes]) ->
     _refuse_several(sorted(kept - deliveries.keys()))
     rest = {name: -at for at, name in enumerate(sorted(kept - deliveries.keys()), 1)}
     return CountedFiles(files=tuple(sorted(kept)), deliveries=deliveries | rest, notes=tuple(notes))
+
+
+def without_part(file: str) -> str:
+    """A path without its suffixes and the number of a part: those of one export share it."""
+    path = PurePosixPath(file)
+    return path.with_name(_PART.sub("", path.name.partition(".")[0]) or path.name).as_posix()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,9 +257,8 @@ def _period_of(file: str) -> str:
     return _period_folder(file) or PurePosixPath(file).parent.as_posix()
 
 
-def _without_part(file: str) -> str:
-    """A file's name without the number of a part: those of one export have it in common."""
-    return _PART.sub("", PurePosixPath(file).name.partition(".")[0]).casefold()
+def _name_of(file: str) -> str:
+    return PurePosixPath(without_part(file)).name.casefold()
 
 
 def _moment(document: Mapping[str, Any], named: Iterable[str]) -> float:

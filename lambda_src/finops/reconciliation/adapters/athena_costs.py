@@ -111,7 +111,8 @@ class AthenaCosts(ChargeTable):
             )
         self._refuse_misread()
         if len(self._tables) > 1:
-            self._refuse_equal_days({})
+            uris = [table.export.uri for table in self._tables]
+            self._refuse_equal_days(dict(zip(uris, uris, strict=True)))
 
     def _alike(self, month: Month) -> tuple[int, int, int]:
         types = dict.fromkeys(("kinds", "row_count", "again"), "BIGINT")

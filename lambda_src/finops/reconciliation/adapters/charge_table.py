@@ -386,13 +386,13 @@ class ChargeTable(ABC):
         self._fill(rules, keys)
         self._tag_rules, self._tag_keys = rules, keys
 
-    def _refuse_equal_days(self, deliveries: Mapping[str, str]) -> None:
-        """Refuse files of different deliveries whose days cost the same, account by account.
+    def _refuse_equal_days(self, exports: Mapping[str, str]) -> None:
+        """Refuse exports whose days cost the same, account by account; tell of a few days.
 
         So do two exports of one payer, of which one has resources, and the other has not.
 
         Args:
-            deliveries: Of each file, its delivery: files of one hold no charge twice.
+            exports: The files of the table, and what those of one export share.
 
         Raises:
             RejectedInput: `charges_twice`.
@@ -400,25 +400,32 @@ class ChargeTable(ABC):
         day = "payer_account, linked_account, billing_month, charge_day, currency"
         found = self._run(
             self._connection,
-            f"WITH days AS (SELECT file, {day}, round(sum(billed), 2) AS billed FROM charges"
-            " GROUP BY ALL HAVING abs(sum(billed)) >= 1),"
-            " files AS (SELECT file, count(*) AS days FROM days GROUP BY ALL)"
-            " SELECT one.file, other.file, count(*) FROM days one"
+            "WITH exports AS (SELECT unnest($files) AS file, unnest($exports) AS export),"
+            f" days AS (SELECT export, {day}, round(sum(billed), 2) AS billed"
+            f" FROM (SELECT file, {day}, sum(billed) AS billed FROM charges GROUP BY ALL)"
+            " JOIN exports USING (file) GROUP BY ALL HAVING abs(sum(billed)) >= 1),"
+            " counts AS (SELECT export, count(*) AS days FROM days GROUP BY ALL)"
+            " SELECT one.export, other.export, count(*) AS equal,"
+            " any_value(least(a.days, b.days)) AS most FROM days one"
             f" JOIN days other USING ({day}, billed)"
-            " JOIN files a ON a.file = one.file JOIN files b ON b.file = other.file"
-            " WHERE one.file < other.file GROUP BY ALL"
-            " HAVING count(*) * 2 > any_value(least(a.days, b.days)) AND count(*) >= $few"
-            " ORDER BY ALL",
-            {"few": FEW_ROWS},
+            " JOIN counts a ON a.export = one.export JOIN counts b ON b.export = other.export"
+            " WHERE one.export < other.export GROUP BY ALL HAVING equal * 2 > most ORDER BY ALL",
+            {"files": list(exports), "exports": list(exports.values())},
         )
-        for one, other, days in found:
-            if deliveries.get(one, one) != deliveries.get(other, other):
+        for one, other, equal, most in found:
+            said = f"{one} and {other} have the same costs on {equal:,}"
+            if equal >= FEW_ROWS or equal == most >= _FEW_DAYS:
                 raise RejectedInput(
-                    f"{one} and {other} have the same costs on {days:,} days of their accounts,"
-                    " which would count twice",
+                    f"{said} days of their accounts, which would count twice",
                     code="charges_twice",
                     remedy="Give one export of each payer",
                 )
+            note = (
+                f"{said} of {most:,} days of their accounts. If both are exports of one payer,"
+                " these costs are counted twice: check the exports."
+            )
+            if note not in self._notes:
+                self._notes.append(note)
 
     def _unreadable(self, error: duckdb.Error) -> FinOpsError:
         first = str(error).partition("\n")[0]
@@ -442,6 +449,8 @@ class ChargeTable(ABC):
 _FIRST_PERIOD: Final = "DATE '2000-01-01'"
 #: Of fewer rows nothing is said, if they are alike.
 FEW_ROWS: Final = 10
+#: Of fewer days of accounts, it may be by chance that all of them cost the same.
+_FEW_DAYS: Final = 3
 #: As texts, which reach Python in half the time.
 _COSTS: Final = ", ".join(
     f"CAST(sum({name}) AS VARCHAR) AS {name}"

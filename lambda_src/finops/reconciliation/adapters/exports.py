@@ -15,6 +15,7 @@ from finops.reconciliation.adapters.charge_table import FEW_ROWS, ChargeTable
 from finops.reconciliation.adapters.export_columns import ExportColumns, selected
 from finops.reconciliation.adapters.export_files import ExportFiles, StoredObject, of_paths
 from finops.reconciliation.adapters.sql_dialects import literal, quoted
+from finops.reconciliation.deliveries import without_part
 from finops.reconciliation.mapping import TagKey, TagRule
 from finops.shared.errors import FinOpsError, RejectedInput
 from finops.shared.periods import Month
@@ -114,7 +115,8 @@ class ExportedCosts(ChargeTable):
         )
         if self._have_several_deliveries:
             self._refuse_twice()
-            self._refuse_equal_days(self._files.deliveries)
+            for exports in self._exports():
+                self._refuse_equal_days(exports)
 
     def _alike(self, month: Month) -> tuple[int, int, int]:
         [(kinds, rows, again)] = self._rows(
@@ -136,6 +138,20 @@ class ExportedCosts(ChargeTable):
 
     def _delivery(self, name: str) -> str:
         return self._files.deliveries.get(name, name)
+
+    def _exports(self) -> list[dict[str, str]]:
+        """The first file of each file's export: of those of one delivery, and of one name, too."""
+        of_delivery, of_name = dict[str, str](), dict[str, str]()
+        files = {one: self._delivery(one) for one in sorted(self._files.names)}
+        by_delivery = {
+            one: of_delivery.setdefault(delivery, one) for one, delivery in files.items()
+        }
+        in_parts = {first for one, first in by_delivery.items() if one != first}
+        by_name = {
+            one: first if first in in_parts else of_name.setdefault(without_part(one), one)
+            for one, first in by_delivery.items()
+        }
+        return [by_delivery, *([by_name] if by_name != by_delivery else [])]
 
     def _refuse_twice(self) -> None:
         """Refuse files of different deliveries that hold the same charges; tell of some days.
