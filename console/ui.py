@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -81,9 +82,16 @@ def amount(value: Decimal | str | None, currency: str = "") -> str:
     return f"{rounded(number, min(places, 6)):,f} {currency}".rstrip()
 
 
+#: Where an address begins to be one. The browser makes links of addresses after it has read
+#: the escapes, so these are parted by a character that has no width (WORD JOINER).
+#: https://github.github.com/gfm/#autolinks-extension-
+_IN_ADDRESSES: Final = re.compile(r"(?i)(?=://)|(?<=www)(?=\.)|(?=@)")
+
+
 def escaped(text: str) -> str:
-    """Text from outside, on one line and with every character of Markdown escaped."""
+    """Text from outside: on one line, every character of Markdown escaped, no address a link."""
     marks = r"\`*_{}[]()#+-.!|~<>$:&"
+    text = _IN_ADDRESSES.sub("\u2060", text)
     return "".join(f"\\{c}" if c in marks else " " if c in "\r\n" else c for c in text)
 
 

@@ -74,7 +74,7 @@ def test_slack_sees_no_markup_in_what_an_alarm_says() -> None:
 
 def test_teams_sees_the_same() -> None:
     card = teams(read(ALARM))["attachments"][0]["content"]
-    assert [one["text"] for one in card["body"]] == [
+    assert [run["text"] for one in card["body"] for run in one["inlines"]] == [
         "ALARM: finops-budgets-not-applied",
         ALARM["AlarmDescription"],
         ALARM["NewStateReason"],

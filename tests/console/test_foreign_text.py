@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -26,9 +27,15 @@ from tests.console.test_reports import Shelf
 from tests.invoices.vendors.test_recognition import vendor
 from tests.reconciliation.sample_report import sample_report
 
-HOSTILE: Final = "[pay](https://evil.example) **b** `c` $d$ :red[e] <b>f</b>"
+HOSTILE: Final = (
+    "[pay](https://evil.example) **b** `c` $d$ :red[e] <b>f</b>"
+    " HTTP://evil.example www.evil.example pay@evil.example"
+)
 #: What a browser would take for a link, code, a formula, a colour and an element.
 MARKUP: Final = ("[pay](", "`c`", "$d$", ":red[e", "<b>")
+#: What becomes a link of itself once the escapes are read, as Streamlit's remark-gfm finds it:
+#: https://github.com/syntax-tree/mdast-util-gfm-autolink-literal
+ADDRESS: Final = re.compile(r"(?i)https?://|www\.|[-.\w+]@[-\w]")
 #: The fields of Streamlit's elements that hold Markdown, and the elements that hold none.
 FIELDS: Final = {"body", "label", "help", "text", "content", "captions"}
 PLAIN: Final = {"json", "code", "text"}
@@ -181,3 +188,5 @@ def test_text_from_outside_is_never_markup(stage: Stage, page: Callable[[Stage],
     shown = [*drawn(app._tree)]
     assert any("evil" in one for one in shown), "the page shows nothing of it"
     assert [one for one in shown if any(mark in one for mark in MARKUP)] == []
+    foreign = [one for one in shown if "evil" in one]
+    assert [one for one in foreign if ADDRESS.search(re.sub(r"\\(.)", r"\1", one))] == []

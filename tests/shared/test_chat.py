@@ -12,6 +12,11 @@ def test_slacks_markup_is_escaped_in_what_is_shown_without_blocks() -> None:
     assert escaped("<!channel>") == "&lt;!channel&gt;"
 
 
+def test_slack_makes_no_link_of_an_address_in_the_text() -> None:
+    *_, section = slack_message("t", "see www.evil.example")["blocks"]
+    assert section["text"]["verbatim"] is True
+
+
 def test_blocks_keep_to_slacks_limits() -> None:
     header, section = slack_message("t" * 200, "s" * 4000)["blocks"]
     assert (len(header["text"]["text"]), len(section["text"]["text"])) == (150, 3000)
@@ -23,11 +28,10 @@ def test_teams_gets_a_card_with_a_button() -> None:
     assert message["type"] == "message"
     assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
     card = attachment["content"]
-    assert [(one["type"], one["text"]) for one in card["body"]] == [
-        ("TextBlock", "It fails"),
-        ("TextBlock", "Why"),
-    ]
-    assert card["body"][0]["color"] == "Attention"
+    assert {one["type"] for one in card["body"]} == {"RichTextBlock"}, "which reads no Markdown"
+    title, why = [run for one in card["body"] for run in one["inlines"]]
+    assert (title["text"], title["color"]) == ("It fails", "Attention")
+    assert why == {"type": "TextRun", "text": "Why"}
     assert card["actions"] == [
         {"type": "Action.OpenUrl", "title": "Open", "url": "https://example.com/a"}
     ]
