@@ -85,7 +85,7 @@ def amount(value: Decimal | str | None, currency: str = "") -> str:
 #: Where an address begins to be one. The browser makes links of addresses after it has read
 #: the escapes, so these are parted by a character that has no width (WORD JOINER).
 #: https://github.github.com/gfm/#autolinks-extension-
-_IN_ADDRESSES: Final = re.compile(r"(?i)(?=://)|(?<=www)(?=\.)|(?=@)")
+_IN_ADDRESSES: Final = re.compile(r"(?i)(?<=:)(?=//)|(?<=www)(?=\.)|(?=@)")
 
 
 def escaped(text: str) -> str:
@@ -203,6 +203,47 @@ def money_table(
 
 def _formatter(digits: int) -> Callable[[float], str]:
     return lambda value: f"{value:,.{digits}f}"
+
+
+def ticked(
+    rows: Any,
+    ids: Sequence[str] | Sequence[int],
+    *,
+    key: str,
+    mode: Literal["single-row", "multi-row"] = "multi-row",
+    **options: Any,
+) -> list[int]:
+    """Draw a table whose ticks stay with their rows while rows come, go and change places.
+
+    Streamlit keeps ticks by position, and a browser may send one for rows that it no longer
+    shows. So a table of other rows is another table, ticked where the one before was.
+
+    Args:
+        rows: What `st.dataframe` draws.
+        ids: Of the rows, in their order.
+        key: Where the ticks are kept.
+        mode: How many rows can be ticked.
+        options: For `st.dataframe`.
+
+    Returns:
+        The positions of the ticked rows.
+    """
+    kept = f"{key}_ticked"
+    before = st.session_state.get(kept, ())
+    default = [number for number, one in enumerate(ids) if one in before]
+    event = st.dataframe(
+        rows,
+        key=f"{key}-{hash(tuple(ids))}",
+        hide_index=True,
+        placeholder="",
+        on_select="rerun",
+        selection_mode=mode,
+        selection_default={"selection": {"rows": default}},
+        **options,
+    )
+    chosen = [number for number in event["selection"]["rows"] if number < len(ids)]
+    st.session_state[kept] = [ids[number] for number in chosen]
+    return chosen
 
 
 def money_column(label: str, **settings: Any) -> Any:

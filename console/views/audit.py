@@ -129,14 +129,12 @@ def _search(services: Services) -> None:
     if not entries:
         ui.empty("No entries match your filters.")
         return
-    event = st.dataframe(
+    ticked = ui.ticked(
         [_row(one) for one in entries],
-        hide_index=True,
-        height=ui.height(len(entries)),
-        placeholder="",
-        on_select="rerun",
-        selection_mode="single-row",
+        [f"{one['stream']}/{one['sequence']}" for one in entries],
         key="audit_grid",
+        mode="single-row",
+        height=ui.height(len(entries)),
         alt="Entries of the audit trail, newest first",
         column_config={
             "occurred_at": st.column_config.DatetimeColumn(
@@ -158,9 +156,8 @@ def _search(services: Services) -> None:
         st.caption(
             f"Only the newest {LIMIT} entries are shown. Narrow the search to see older ones."
         )
-    for number in event["selection"]["rows"]:
-        if number < len(entries):
-            st.code(json.dumps(entries[number], indent=2, ensure_ascii=False), language="json")
+    for number in ticked:
+        st.code(json.dumps(entries[number], indent=2, ensure_ascii=False), language="json")
 
 
 def _span(days: Any, today: date) -> tuple[datetime, datetime]:

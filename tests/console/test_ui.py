@@ -68,6 +68,51 @@ def test_text_of_several_lines_is_put_on_one() -> None:
     assert ui.escaped("a\n\n# b\r\nc") == "a  \\# b  c"
 
 
+def table_of(*ids: str) -> AppTest:
+    def script() -> None:
+        import streamlit as st
+
+        from console import ui
+
+        ids = st.session_state["ids"]
+        chosen = ui.ticked([{"id": one} for one in ids], ids, key="grid")
+        st.session_state["chosen"] = [ids[number] for number in chosen]
+
+    app = AppTest.from_function(script, default_timeout=60)
+    app.session_state["ids"] = ids
+    return app.run()
+
+
+def tick(app: AppTest, *rows: int, seen: tuple[str, ...] = ()) -> AppTest:
+    """What the browser sends for the rows of the table that it shows."""
+    shown = seen or app.session_state["ids"]
+    app.session_state[f"grid-{hash(shown)}"] = {"selection": {"rows": list(rows), "columns": []}}
+    return app.run()
+
+
+def test_a_tick_stays_with_its_row_whatever_comes_before_it_or_goes() -> None:
+    app = tick(table_of("a", "b", "c"), 0, 2)
+    assert app.session_state["chosen"] == ["a", "c"]
+    for ids, chosen in (
+        (("new", "a", "b", "c"), ["a", "c"]),
+        (("c", "b", "a"), ["c", "a"]),
+        (("b", "c"), ["c"]),
+        (("a", "b", "c"), ["c"]),
+    ):
+        app.session_state["ids"] = ids
+        assert app.run().session_state["chosen"] == chosen
+        assert app.run().session_state["chosen"] == chosen
+    assert tick(app).session_state["chosen"] == []
+    app.session_state["ids"] = ("c", "d")
+    assert app.run().session_state["chosen"] == []
+
+
+def test_a_tick_for_rows_that_are_no_longer_shown_ticks_nothing() -> None:
+    app = table_of("a", "b")
+    app.session_state["ids"] = ("new", "a", "b")
+    assert tick(app, 0, seen=("a", "b")).session_state["chosen"] == []
+
+
 def failing(kind: str) -> AppTest:
     def script(kind: str) -> None:
         import streamlit as st

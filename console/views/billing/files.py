@@ -75,14 +75,12 @@ def _filters() -> tuple[str, str, str]:
 def _table(found: list[FileEntry]) -> FileEntry | None:
     """Draw the files; returns the one that is selected."""
     column = st.column_config
-    event = st.dataframe(
+    chosen = ui.ticked(
         [_row(one) for one in found],
-        hide_index=True,
+        [one.load_id for one in found],
         height=ui.height(len(found), 10),
-        placeholder="",
-        on_select="rerun",
-        selection_mode="single-row",
         key="billing_grid",
+        mode="single-row",
         alt="Billing files: status, file, dataset, counts of rows, and USD",
         column_config={
             "status": ui.status_column(list(FileStatus)),
@@ -101,8 +99,7 @@ def _table(found: list[FileEntry]) -> FileEntry | None:
             "error": column.TextColumn("Error", width="large"),
         },
     )
-    selected = [found[number] for number in event["selection"]["rows"] if number < len(found)]
-    return selected[0] if selected else None
+    return found[chosen[0]] if chosen else None
 
 
 def _row(entry: FileEntry) -> dict[str, Any]:

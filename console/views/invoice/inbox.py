@@ -130,8 +130,8 @@ def _list(mine: Sequence[InvoiceRecord], record: InvoiceRecord | None) -> None:
         placeholder="",
         on_select="rerun",
         selection_mode="single-row",
-        # Another key for each invoice, so that nothing is selected when it opens.
-        key=f"inbox-list-{record.id if record else ''}",
+        # Another table for each invoice and list: a tick goes to the row that was seen.
+        key=f"inbox-list-{hash((record.id if record else '', *(one.id for one in mine)))}",
         alt="Invoices that wait for your review, oldest first",
         column_config={
             "here": st.column_config.TextColumn("Open", width=50),

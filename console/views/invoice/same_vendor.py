@@ -82,15 +82,11 @@ def approve(
 
 
 def _chosen(record: InvoiceRecord, others: Sequence[InvoiceRecord]) -> list[InvoiceRecord]:
-    event = st.dataframe(
+    chosen = ui.ticked(
         ui.money_table([_row(one) for one in others], ("total",)),
-        hide_index=True,
+        [one.id for one in others],
         height=ui.height(len(others), most=8),
-        placeholder="",
-        on_select="rerun",
-        selection_mode="multi-row",
-        # Ticks are by row: another list starts without any.
-        key=f"same-vendor-{hash((record.id, *(one.id for one in others)))}",
+        key=f"same-vendor-{record.id}",
         alt="Other invoices of this vendor that wait for your review",
         column_config={
             "file": st.column_config.TextColumn("File", width="medium"),
@@ -101,7 +97,7 @@ def _chosen(record: InvoiceRecord, others: Sequence[InvoiceRecord]) -> list[Invo
             "check": st.column_config.TextColumn("Why it waits", width="large"),
         },
     )
-    return [others[number] for number in event["selection"]["rows"] if number < len(others)]
+    return [others[number] for number in chosen]
 
 
 def _row(one: InvoiceRecord) -> dict[str, Any]:

@@ -87,13 +87,10 @@ def _table(records: Sequence[InvoiceRecord]) -> list[InvoiceRecord]:
     """Draw the invoices; returns the selected ones."""
     column = st.column_config
     rows = [_row(one) for one in records]
-    event = st.dataframe(
+    chosen = ui.ticked(
         ui.money_table(rows, ("total",)),
-        hide_index=True,
+        [one.id for one in records],
         height=ui.height(len(rows)),
-        placeholder="",
-        on_select="rerun",
-        selection_mode="multi-row",
         key="invoice_grid",
         alt="Invoices: status, file, vendor, number, date, total and issues",
         column_config={
@@ -113,7 +110,7 @@ def _table(records: Sequence[InvoiceRecord]) -> list[InvoiceRecord]:
             "reason": column.TextColumn("Issues", width="large"),
         },
     )
-    return [records[number] for number in event["selection"]["rows"] if number < len(records)]
+    return [records[number] for number in chosen]
 
 
 def _card(record: InvoiceRecord) -> None:
