@@ -13,11 +13,13 @@ from finops.invoices.identity import number_key
 from finops.reconciliation.aws_budgets import AwsBudget
 from finops.reconciliation.collection import EvidenceCollector
 from finops.reconciliation.configuration import parse
+from finops.reconciliation.daily_usage import usage_of_charges
 from finops.reconciliation.domain import (
     Charge,
     ChargeCategory,
     CommittedCosts,
     IssuedInvoice,
+    LineUsage,
     Metric,
     PriceEffect,
     TaggedCosts,
@@ -30,6 +32,7 @@ from finops.reconciliation.ports import (
     RevisionTaken,
     Stored,
     TagQuery,
+    UsageQuery,
 )
 from finops.reconciliation.report import Report, as_document
 from finops.reconciliation.service import Reconciler
@@ -128,6 +131,9 @@ class FakeSource:
                 amortized=before.amortized + shown.amortized,
             )
         return iter(sums.values())
+
+    def usage_by_day(self, query: UsageQuery) -> Iterator[LineUsage]:
+        return usage_of_charges(self.charges, query)
 
     def lacks(self, _metric: Metric, _month: Month) -> str:
         return ""

@@ -24,6 +24,7 @@ from finops.reconciliation.ports import (
     IssuedInvoices,
     ProcessedInvoices,
     TagQuery,
+    UsageQuery,
 )
 from finops.reconciliation.report import Check, InvoiceLine
 from finops.reconciliation.year import fiscal_year
@@ -144,9 +145,12 @@ class EvidenceCollector:
             )
             if known_until < month.end
             else (),
-            usage_by_day=lambda: _with_service(
-                self.source.charges(
-                    self._query(mapping, month.first, month, Detail.ACCOUNT_SERVICE_DAYS)
+            usage_by_day=lambda lines: self.source.usage_by_day(
+                UsageQuery(
+                    month=month,
+                    metric=self.configuration.metric,
+                    lines=lines,
+                    tag_rules=mapping.tag_rules,
                 )
             ),
             rate=rates.rate,

@@ -24,11 +24,13 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final, Protocol
 
+from finops.reconciliation.daily_usage import usage_of_charges
 from finops.reconciliation.domain import (
     FINAL_AFTER,
     Charge,
     ChargeCategory,
     CommittedCosts,
+    LineUsage,
     Metric,
     PriceEffect,
     TaggedCosts,
@@ -36,7 +38,14 @@ from finops.reconciliation.domain import (
     is_daily_fee,
 )
 from finops.reconciliation.mapping import TagRule
-from finops.reconciliation.ports import AnswerCache, ChargeQuery, ControlTotal, Detail, TagQuery
+from finops.reconciliation.ports import (
+    AnswerCache,
+    ChargeQuery,
+    ControlTotal,
+    Detail,
+    TagQuery,
+    UsageQuery,
+)
 from finops.reconciliation.rate_limit import RateLimit
 from finops.reconciliation.spending import PRICE, DailyAllowance
 from finops.shared.errors import RejectedInput, TransientFailure
@@ -174,6 +183,10 @@ class CostExplorerCosts:
         with ThreadPoolExecutor(max(1, min(self._workers, len(self._payers)))) as pool:
             for charges in pool.map(ask, self._payers):
                 yield from charges
+
+    def usage_by_day(self, query: UsageQuery) -> Iterator[LineUsage]:
+        """Summed here: Cost Explorer knows no lines."""
+        return usage_of_charges(self.charges, query)
 
     def committed_costs(self, _month: Month) -> Sequence[CommittedCosts]:
         """Nothing: it knows no list prices."""

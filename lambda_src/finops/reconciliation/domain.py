@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from finops.shared.money import WIDE, rounded, rounded_to_sum, total
 from finops.shared.periods import Month
@@ -159,13 +159,32 @@ class Charge:
 
     def cost(self, metric: Metric) -> Decimal:
         """One of its costs; zero where the source does not know it."""
-        found = {
-            Metric.BILLED: self.billed,
-            Metric.AMORTIZED: self.amortized,
-            Metric.NET: self.net,
-            Metric.NET_AMORTIZED: self.net_amortized,
-        }[metric]
+        found: Decimal | None = getattr(self, metric)
         return Decimal(0) if found is None else found
+
+
+class UsageSource(NamedTuple):
+    """What usage of a day has in common with that of its month."""
+
+    payer_account: str
+    linked_account: str
+    service: str
+    tag_rule: str
+    currency: str
+
+
+class LineUsage(NamedTuple):
+    """Usage of a day that is summed in a line.
+
+    Attributes:
+        line: Its number; all usage in it is in one currency.
+        day: Of the billing period.
+        amount: By the metric that was asked for.
+    """
+
+    line: int
+    day: date
+    amount: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,10 +20,12 @@ from finops.reconciliation.domain import (
     ChargeCategory,
     CommittedCosts,
     IssuedInvoice,
+    LineUsage,
     Metric,
     PriceEffect,
     TaggedCosts,
     UnitBudget,
+    UsageSource,
 )
 from finops.reconciliation.mapping import Account, TagKey, TagRule
 from finops.reconciliation.report import Report
@@ -81,6 +83,22 @@ class TagQuery:
     excluded: frozenset[ChargeCategory] = frozenset()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageQuery:
+    """Which usage of a month is asked for by day, and in which lines it is summed.
+
+    Attributes:
+        lines: The number of the line by source, from 0, a line in one currency; usage of other
+            sources is left out. Charges without a service are of one named by their category.
+        tag_rules: As of `ChargeQuery`.
+    """
+
+    month: Month
+    metric: Metric
+    lines: Mapping[UsageSource, int]
+    tag_rules: tuple[TagRule, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class ControlTotal:
     """A source's own total of a month's billed costs, queried separately from the charges."""
@@ -103,6 +121,9 @@ class CostSource(Protocol):
         Raises:
             RejectedInput: the source holds what cannot be read.
         """
+
+    def usage_by_day(self, query: UsageQuery) -> Iterable[LineUsage]:
+        """The usage, in any order and number of parts."""
 
     def lacks(self, metric: Metric, month: Month) -> str:
         """What the source would need to know this cost of the month's charges; empty if nothing."""

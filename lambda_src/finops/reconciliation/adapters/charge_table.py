@@ -22,15 +22,17 @@ from finops.reconciliation.domain import (
     Charge,
     ChargeCategory,
     CommittedCosts,
+    LineUsage,
     Metric,
     PriceEffect,
     TaggedCosts,
+    UsageSource,
     category_of_focus,
     category_of_record_type,
     costs_known_until,
 )
 from finops.reconciliation.mapping import TagKey, TagRule
-from finops.reconciliation.ports import ChargeQuery, ControlTotal, Detail, TagQuery
+from finops.reconciliation.ports import ChargeQuery, ControlTotal, Detail, TagQuery, UsageQuery
 from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput
 from finops.shared.periods import Month, month_end
 
@@ -135,15 +137,31 @@ class ChargeTable(ABC):
             f" GROUP BY {', '.join(str(at) for at in range(1, len(keys) + 1))}"
         )
         self._read(query.tag_rules, query.tag_keys)
-        try:
-            found = self._database.execute(sql, values)
-            # Of equal texts and days one is kept, not one for each charge.
-            kept: dict[Any, Any] = {}
-            while rows := found.fetchmany(_ROWS_AT_ONCE):
-                for row in rows:
-                    yield self._charge(row, kept.setdefault)
-        except duckdb.Error as error:
-            raise self._unreadable(error) from None
+        # Of equal texts and days one is kept, not one for each charge.
+        kept: dict[Any, Any] = {}
+        for row in self._streamed(sql, values):
+            yield self._charge(row, kept.setdefault)
+
+    def usage_by_day(self, query: UsageQuery) -> Iterator[LineUsage]:
+        """Days of the billing period."""
+        self._read(query.tag_rules)
+        sources = {
+            name: [getattr(one, name) for one in query.lines] for name in UsageSource._fields
+        }
+        named = ", ".join(f"unnest(${name}::VARCHAR[]) AS {name}" for name in sources)
+        rule = "tag_rule" if query.tag_rules else "''"
+        usage = ChargeCategory.USAGE.value
+        rows = self._streamed(
+            f"WITH sources AS (SELECT {named}, unnest($lines::INTEGER[]) AS line),"
+            f" usage AS (SELECT payer_account, linked_account,"
+            f" coalesce(nullif(service, ''), '{usage}') AS service, {rule} AS tag_rule, currency,"
+            f" {_DAY} AS day, {query.metric} AS amount"
+            " FROM charges WHERE is_usage AND billing_month = $first)"
+            " SELECT line, day, CAST(sum(amount) AS VARCHAR)"
+            f" FROM usage JOIN sources USING ({', '.join(sources)}) GROUP BY 1, 2",
+            {**sources, "lines": [*query.lines.values()], "first": query.month.first},
+        )
+        return (LineUsage(line, day, Decimal(amount or 0)) for line, day, amount in rows)
 
     def lacks(self, metric: Metric, month: Month) -> str:
         """Amortized cost needs columns that an export may leave out, net cost those of AWS."""
@@ -352,6 +370,14 @@ class ChargeTable(ABC):
         # It draws on stdout, which is for answers.
         connection.execute("SET enable_progress_bar = false")
         return connection
+
+    def _streamed(self, sql: str, values: Mapping[str, object]) -> Iterator[tuple[Any, ...]]:
+        try:
+            found = self._database.execute(sql, values)
+            while rows := found.fetchmany(_ROWS_AT_ONCE):
+                yield from rows
+        except duckdb.Error as error:
+            raise self._unreadable(error) from None
 
     def _rows(self, sql: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
         return self._run(self._database, sql, values)

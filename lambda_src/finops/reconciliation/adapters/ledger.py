@@ -7,10 +7,12 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
+from finops.reconciliation.daily_usage import usage_of_charges
 from finops.reconciliation.domain import (
     Charge,
     ChargeCategory,
     CommittedCosts,
+    LineUsage,
     Metric,
     PriceEffect,
     account_id,
@@ -18,7 +20,7 @@ from finops.reconciliation.domain import (
     costs_known_until,
 )
 from finops.reconciliation.mapping import TagRule
-from finops.reconciliation.ports import ChargeQuery, ControlTotal, Detail, TagQuery
+from finops.reconciliation.ports import ChargeQuery, ControlTotal, Detail, TagQuery, UsageQuery
 from finops.shared.data_api import DataApi, Value
 from finops.shared.periods import Month, month_end
 
@@ -86,6 +88,9 @@ class LedgerCosts:
             delivered=_date(row["loaded"]),
             goes_on=False,
         )
+
+    def usage_by_day(self, query: UsageQuery) -> Iterator[LineUsage]:
+        return usage_of_charges(self.charges, query)
 
     def committed_costs(self, _month: Month) -> Sequence[CommittedCosts]:
         """Nothing: it knows no list prices."""

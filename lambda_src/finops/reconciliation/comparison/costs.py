@@ -56,10 +56,14 @@ class Costs:
 
     def converted(self, charge: Charge, metric: Metric | None = None) -> Decimal:
         """The charge's cost in the report's currency, not rounded; by default the compared one."""
-        rate = self.rate(charge.currency, Month.of(charge.period_start))
         cost = charge.cost(metric or self.evidence.metric)
-        # The charge's own number: of hundreds of thousands, another one each takes memory.
-        return cost if rate and rate.rate == 1 else cost * (rate.rate if rate else 0)
+        return self.exchanged(cost, charge.currency, Month.of(charge.period_start))
+
+    def exchanged(self, amount: Decimal, currency: str, month: Month) -> Decimal:
+        """An amount of a month in the report's currency, not rounded."""
+        rate = self.rate(currency, month)
+        # The amount's own number: of hundreds of thousands, another one each takes memory.
+        return amount if rate and rate.rate == 1 else amount * (rate.rate if rate else 0)
 
     def rounded(self, amount: Decimal) -> Decimal:
         """The amount in the report's minor units."""

@@ -13,10 +13,12 @@ from finops.reconciliation.domain import (
     Charge,
     ChargeCategory,
     CommittedCosts,
+    LineUsage,
     Metric,
     PriceEffect,
     TaggedCosts,
     UnitBudget,
+    UsageSource,
 )
 from finops.reconciliation.mapping import CostMapping, UnitGroup
 from finops.reconciliation.report import Check, InvoiceLine, RateUsed
@@ -34,8 +36,8 @@ class Evidence:
         charges: By month, of the month and of the twelve before, as far as the source has them.
         account_days: Usage by day and linked account, of the month and some weeks before.
         service_days: The same by service.
-        usage_by_day: Asked once, where days are known: the month's usage by day, linked account
-            and service, in any order.
+        usage_by_day: Asked once, where days are known, with the number of a line for each source:
+            the month's usage by day and line, in any order.
         rate: The rate into the report's currency at the end of a month, None if none is known.
         budgets: By business unit, each in its own currency.
         committed: What commitments did in the month, by currency.
@@ -75,7 +77,7 @@ class Evidence:
     invoices: Sequence[InvoiceLine] = ()
     invoice_rule: Check | None = None
     anomaly_services: AnomalyServices = lambda anomalies: [() for _ in anomalies]
-    usage_by_day: Callable[[], Iterable[Charge]] = tuple
+    usage_by_day: Callable[[Mapping[UsageSource, int]], Iterable[LineUsage]] = lambda _lines: ()
     groups: Sequence[UnitGroup] = ()
     acknowledgements: Sequence[Acknowledgement] = ()
     fee_days: Sequence[Charge] = ()

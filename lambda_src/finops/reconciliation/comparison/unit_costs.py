@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from operator import add
 from typing import Final, TypeVar
 
 from finops.reconciliation.comparison.costs import Costs, sum_by
-from finops.reconciliation.domain import Charge, ChargeCategory
+from finops.reconciliation.domain import Charge, ChargeCategory, UsageSource
 from finops.reconciliation.mapping import Allocated
 from finops.reconciliation.report import Unit, UnitAccount, UnitService
 from finops.shared.money import total
@@ -69,9 +70,9 @@ class _Lines:
             for unit, titles in self._services.items()
         }
 
-    def line(self, unit: str, charge: Charge) -> _Line:
-        service = self._services[unit][charge.service]
-        return unit, service, self._accounts[unit, service][charge.linked_account]
+    def line(self, unit: str, source: UsageSource) -> _Line:
+        service = self._services[unit][source.service]
+        return unit, service, self._accounts[unit, service][source.linked_account]
 
 
 def _least(costs: Costs, charges: Iterable[Allocated]) -> Decimal:
@@ -111,36 +112,57 @@ def _summed(amounts: _Amounts, titles: Mapping[str, str]) -> dict[str, Decimal]:
 
 def _usage(costs: Costs, lines: _Lines, days: Sequence[date]) -> dict[_Line, list[Decimal]]:
     """Usage of each day, by line. Who bears a charge of the month bears as much of its days."""
-    borne: dict[tuple[str, ...], dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    borne: dict[UsageSource, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
     for one in lines.charges:
         if one.charge.category is ChargeCategory.USAGE:
             borne[_source(one.charge)][one.unit] += one.amount
-    at = {day: number for number, day in enumerate(days)}
+    # A source of one unit is summed with others of its line, a shared one on its own.
+    numbers: dict[tuple[str, ...], int] = {}
+    asked: dict[UsageSource, int] = {}
+    for source, units in borne.items():
+        line = lines.line(next(iter(units)), source)
+        key = (*line, source.currency) if len(units) == 1 else source
+        asked[source] = numbers.setdefault(key, len(numbers))
+    source_of = {number: source for source, number in asked.items()}
     found: dict[_Line, list[Decimal]] = {}
-    for charge in costs.evidence.usage_by_day():
-        number = at.get(charge.period_start)
-        if number is None:
-            continue
-        for unit, amount in _parts(costs.converted(charge), borne.get(_source(charge), {})):
-            line = found.setdefault(lines.line(unit, charge), [Decimal(0)] * len(days))
-            line[number] += amount
+    for number, costs_of in _by_day(costs, asked, days).items():
+        source = source_of[number]
+        amounts = [costs.exchanged(one, source.currency, costs.evidence.month) for one in costs_of]
+        for unit, part in _parts(amounts, borne[source]):
+            line = lines.line(unit, source)
+            found[line] = [*map(add, found[line], part)] if line in found else part
     return found
 
 
-def _source(charge: Charge) -> tuple[str, ...]:
-    """What a charge of a day has in common with that of its month."""
-    return (
+def _by_day(
+    costs: Costs, lines: Mapping[UsageSource, int], days: Sequence[date]
+) -> dict[int, list[Decimal]]:
+    """Usage of each day, by the number of a line, in the line's currency."""
+    at = {day: number for number, day in enumerate(days)}
+    found: dict[int, list[Decimal]] = {}
+    for line, day, amount in costs.evidence.usage_by_day(lines):
+        if day in at:
+            if line not in found:
+                found[line] = [Decimal(0)] * len(days)
+            found[line][at[day]] += amount
+    return found
+
+
+def _source(charge: Charge) -> UsageSource:
+    return UsageSource(
         *(charge.payer_account, charge.linked_account, charge.service),
         *(charge.tag_rule, charge.currency),
     )
 
 
-def _parts(amount: Decimal, borne: _Amounts) -> list[tuple[str, Decimal]]:
-    """The amount as the units bear it; nothing where their month's charges cancel each other."""
+def _parts(amounts: list[Decimal], borne: _Amounts) -> list[tuple[str, list[Decimal]]]:
+    """The amounts as the units bear them; nothing where their month's charges cancel each other."""
     if len(borne) == 1:
-        return [(unit, amount) for unit in borne]
+        return [(unit, amounts) for unit in borne]
     whole = total(borne.values())
-    return [(unit, amount * part / whole) for unit, part in borne.items()] if whole else []
+    return [
+        (unit, [one * part / whole for one in amounts]) for unit, part in borne.items() if whole
+    ]
 
 
 def _services(

@@ -1,0 +1,86 @@
+"""What an export sums up itself is what its charges add up to, one by one."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import defaultdict
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from finops.reconciliation.adapters.exports import ExportedCosts
+from finops.reconciliation.daily_usage import usage_of_charges
+from finops.reconciliation.domain import LineUsage, Metric, UsageSource
+from finops.reconciliation.mapping import Ownership, TagRule
+from finops.reconciliation.ports import UsageQuery
+from tests.reconciliation.export_files import Row, focus, write
+from tests.reconciliation.fakes import OCTOBER
+
+FRAUD = TagRule(key="team", values=("fraud",), ownership=Ownership(business_unit="Fraud"))
+
+
+def rows_by_chance(seed: int) -> list[Row]:
+    """Usage and other charges of two months, some of them corrections of earlier days."""
+    chance = random.Random(seed)
+    rows = []
+    for _ in range(600):
+        billed_in = chance.choice(("2026-09", "2026-10", "2026-10", "2026-10"))
+        arose = date.fromisoformat(f"{billed_in}-01") + timedelta(days=chance.randint(-9, 32))
+        rows.append(
+            focus(
+                str(Decimal(chance.randint(-(10**12), 10**13)).scaleb(-chance.randint(0, 12))),
+                BillingAccountId=chance.choice(("111111111111", "999999999999")),
+                SubAccountId=chance.choice(("222222222222", "333333333333", "")),
+                ServiceName=chance.choice(("Amazon EC2", "Amazon S3", "", " ")),
+                BillingPeriodStart=f"{billed_in}-01 00:00:00",
+                ChargePeriodStart=f"{arose} 13:00:00",
+                ChargeCategory=chance.choice(("Usage", "Usage", "Usage", "Tax", "Credit")),
+                ChargeClass=chance.choice(("", "", "Correction")),
+                EffectiveCost=str(chance.randint(0, 99)),
+                BillingCurrency=chance.choice(("USD", "USD", "EUR")),
+                Tags=json.dumps({"team": chance.choice(("fraud", "risk"))}),
+            )
+        )
+    return rows
+
+
+def sums(usage: list[LineUsage]) -> dict[tuple[int, date], Decimal]:
+    found: dict[tuple[int, date], Decimal] = defaultdict(Decimal)
+    for line, day, amount in usage:
+        found[line, day] += amount
+    return found
+
+
+@pytest.mark.parametrize("rules", [(), (FRAUD,)], ids=["by account", "by tag"])
+@pytest.mark.parametrize("metric", [Metric.BILLED, Metric.AMORTIZED, Metric.NET])
+def test_an_export_sums_lines_as_its_charges_do(
+    tmp_path: Path, metric: Metric, rules: tuple[TagRule, ...]
+) -> None:
+    source = ExportedCosts([write(tmp_path / "focus.csv", rows_by_chance(18))])
+    tags = ("", FRAUD.name) if rules else ("",)
+    asked = [
+        UsageSource(payer, account, service, tag, currency)
+        for payer in ("111111111111", "999999999999")
+        for account in ("222222222222", "333333333333", payer)
+        for service in ("Amazon EC2", "Usage")  # not Amazon S3
+        for tag in tags
+        for currency in ("USD", "EUR")
+    ]
+    query = UsageQuery(
+        month=OCTOBER,
+        metric=metric,
+        lines={one: at % 2 + 2 * (at % 3) for at, one in enumerate(asked)},
+        tag_rules=rules,
+    )
+    found = sums(list(source.usage_by_day(query)))
+    assert found == sums(list(usage_of_charges(source.charges, query)))
+    assert len(found) > 100
+    assert any(found.values()) is (metric is not Metric.NET)
+
+
+def test_no_lines_have_no_usage(tmp_path: Path) -> None:
+    source = ExportedCosts([write(tmp_path / "focus.csv", [focus("1")])])
+    assert not list(source.usage_by_day(UsageQuery(month=OCTOBER, metric=Metric.NET, lines={})))
