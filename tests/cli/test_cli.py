@@ -558,6 +558,41 @@ def test_wrong_usage_ends_with_two(finops: Finops) -> None:
     assert finops("budgets", "set", ACCOUNT, "5", "--colour", "red")[0] == 2
 
 
+@pytest.mark.parametrize("limit", ["-1", "0", "9" * 20])
+@pytest.mark.parametrize(
+    "command", [("invoices", "list"), ("billing", "files"), ("audit", "show")], ids=" ".join
+)
+def test_a_limit_is_a_number_of_rows(finops: Finops, command: tuple[str, str], limit: str) -> None:
+    code, out, err = finops(*command, "--limit", limit, "--json")
+    assert code == 2
+    assert json.loads(out)["error"]
+    assert "Invalid value for '--limit'" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("invoices", "list", "--month", "2026-13"),
+        ("invoices", "agreement", "--month", "2026-1"),
+        ("invoices", "export", "--month", "October 2026", "--format", "csv"),
+        ("budgets", "list", "--account", "1234"),
+        ("budgets", "drift", "--account", "12345678901a"),
+    ],
+    ids=" ".join,
+)
+def test_what_can_match_nothing_is_refused(finops: Finops, arguments: tuple[str, ...]) -> None:
+    code, _, err = finops(*arguments)
+    assert code == 2
+    assert "Write YYYY-MM" in err or "is not an AWS account id" in err
+
+
+def test_json_is_one_document_whatever_else_was_asked_for(finops: Finops, tables: Any) -> None:
+    put(tables, amount="70.5")
+    for asked in (["--csv"], ["--format", "csv"]):
+        assert json.loads(finops("budgets", "list", *asked, "--json")[1])["budgets"]
+
+
 def test_a_command_leaves_the_log_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     before = logger.log_level
     monkeypatch.setattr("sys.argv", ["finops", "--version"])

@@ -16,7 +16,7 @@ from finops.cli import billing as billing_commands
 from finops.cli import invoices as invoice_commands
 from finops.cli.invoices import COLUMNS
 from finops.cli.main import COMMANDS, finops, main
-from finops.cli.output import Exit, Format, Output
+from finops.cli.output import Exit, Format, Output, output
 from finops.cli.tables import LEAST_WORTH, fitted
 from finops.invoices.domain import InvoiceRecord, InvoiceStatus
 from finops.shared.errors import RejectedInput
@@ -35,6 +35,17 @@ ROW: dict[str, Any] = {
     "confidence": 98.0,
     "reason": "subtotal 1000.00 + tax 190.00 = 1190.00, but the total is 1200.00",
 }
+
+
+def test_text_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    printer = output()
+    printer.say("root:x:0 [b]bold[/b]")
+    printer.text("root:x:0")
+    with pytest.raises(SystemExit):
+        printer.fail("row :a: is bad", Exit.REJECTED)
+    printed = capsys.readouterr()
+    assert "root:x:0" in printed.out
+    assert printed.err.splitlines() == ["root:x:0 [b]bold[/b]", "error: row :a: is bad"]
 
 
 def terminal(width: int) -> tuple[Output, io.StringIO, io.StringIO]:

@@ -16,7 +16,7 @@ from finops.audit.actors import shown_actor
 from finops.audit.trail_reader import Selection, TrailReader
 from finops.audit.trail_verifier import TrailVerifier, Verdict
 from finops.audit.verification import Problem
-from finops.cli.options import common
+from finops.cli.options import common, limit_option
 from finops.cli.output import Exit, Output
 from finops.deployment.environment import Environment
 from finops.shared.audit import PERSONAL_PREFIX, canonical
@@ -44,7 +44,7 @@ def audit() -> None:
 @click.option("--since", metavar="TIME", help="Only entries from this date or time (UTC) on.")
 @click.option("--until", metavar="TIME", help="Only entries before this date or time (UTC).")
 @click.option("--unproven", is_flag=True, help="Only entries whose actor nobody has proven.")
-@click.option("--limit", default=50, help="The maximum number of entries.")
+@limit_option("entries")
 @click.option(
     "--values",
     is_flag=True,

@@ -31,7 +31,7 @@ from finops.cli.billing_loads import (
     wait_option,
 )
 from finops.cli.billing_moves import move, withdraw
-from finops.cli.options import common
+from finops.cli.options import common, limit_option
 from finops.cli.output import Output
 from finops.deployment.environment import Environment
 from finops.shared.errors import RejectedInput
@@ -125,7 +125,7 @@ def load(
     is_flag=True,
     help="Only those that failed, or have quarantined rows, and that nothing has corrected yet.",
 )
-@click.option("--limit", default=50, help="The maximum number of files.")
+@limit_option("files")
 @common
 def files(
     environment: Environment,

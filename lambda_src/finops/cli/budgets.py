@@ -17,7 +17,7 @@ from finops.budgets.attributes import ATTRIBUTES, Form
 from finops.budgets.csv_files import csv_of, read_budgets
 from finops.budgets.domain import BudgetKey, Status
 from finops.budgets.editing import as_edit, changes_of, described, joined, matching
-from finops.budgets.rows import DEFAULT_BUDGET_NAME, parse_budget
+from finops.budgets.rows import DEFAULT_BUDGET_NAME, parse_budget, parse_key
 from finops.budgets.values import parse_amount
 from finops.cli.options import common, confirm
 from finops.cli.output import Exit, Format, Output
@@ -63,6 +63,15 @@ ALL_COLUMNS: Final = (
 
 def _trimmed(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
     return value.strip() if value else value
+
+
+def _known_account(
+    _context: click.Context, _parameter: click.Parameter, value: str | None
+) -> str | None:
+    try:
+        return value and parse_key({"account_id": value.strip()}, defaults=True).account_id
+    except RejectedInput as error:
+        raise click.BadParameter(error.explanation) from error
 
 
 def _known_status(
@@ -187,7 +196,7 @@ def set_budget(
     callback=_known_status,
     help="Only budgets in this status, such as FAILED.",
 )
-@click.option("--account", callback=_trimmed, help="Only this account.")
+@click.option("--account", callback=_known_account, help="Only this account.")
 @click.option(
     "--name", metavar="PATTERN", help="Only budgets of this name; * stands for any text, ? for one."
 )
@@ -211,7 +220,7 @@ def list_budgets(
 ) -> None:
     """List budgets with their status, all or those that you ask for."""
     found = matching(_listed(_deployed(environment), account), **wanted)
-    if as_csv or out.form is Format.CSV:
+    if out.form is Format.CSV or (as_csv and not out.as_json):
         click.echo(csv_of(found), nl=False)
         return
     out.answer({"budgets": found}, rows="budgets", columns=COLUMNS)
@@ -378,7 +387,7 @@ def import_file(
 
 @budgets.command("drift")
 @click.option("--repair", is_flag=True, help="Publish budgets that have drifted again.")
-@click.option("--account", callback=_trimmed, help="Only this account.")
+@click.option("--account", callback=_known_account, help="Only this account.")
 @click.option(
     "--timeout",
     default=60.0,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from finops.cli.invoice_inbox import find, next_
-from finops.cli.options import common, confirm, writing
+from finops.cli.options import common, confirm, limit_option, month_given, writing
 from finops.cli.output import Exit, Output
 from finops.deployment.environment import Environment
 from finops.invoices.audit_events import retried_event
@@ -62,6 +62,7 @@ month_option = click.option(
     default="",
     show_default=False,
     metavar="YYYY-MM",
+    callback=month_given,
     help="The month of receipt. Default: the last twelve months.",
 )
 
@@ -103,7 +104,7 @@ def submit(
 @invoices.command("list")
 @status_option
 @month_option
-@click.option("--limit", default=50, help="The maximum number of invoices.")
+@limit_option("invoices")
 @common
 def list_(
     environment: Environment, out: Output, *, status: str | None, month: str, limit: int

@@ -69,6 +69,26 @@ def writing(command: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+def limit_option(noun: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`--limit`, for a list of what the noun names."""
+    return click.option(
+        "--limit",
+        type=click.IntRange(1, 1_000_000),
+        default=50,
+        help=f"The maximum number of {noun}.",
+    )
+
+
+def month_given(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """A callback for an option that is a month, or empty: `2026-10`."""
+    from finops.shared.periods import Month
+
+    try:
+        return value and str(Month.parse(value.strip()))
+    except RejectedInput as error:
+        raise click.BadParameter(error.explanation) from error
+
+
 def confirm(question: str) -> None:
     """Ask a person at a terminal; the command ends if they do not agree.
 

@@ -184,7 +184,7 @@ def output(*, as_json: bool = False, form: Format = Format.TABLE) -> Output:
     """The terminal's output, or a pipe's."""
     from rich.console import Console
 
-    stdout, stderr = Console(), Console(stderr=True)
+    stdout, stderr = Console(emoji=False), Console(stderr=True, emoji=False)
     width = stdout.width if sys.stdout.isatty() else None
     for console in (stdout, stderr):
         if not console.is_terminal:

@@ -305,7 +305,7 @@ def canonical_fact(kind: FactKind, text: str) -> str:
     }[kind]
     if not valid or (kind is FactKind.DOMAIN and text.casefold() in _FREE_MAIL):
         raise RejectedInput(
-            f"{text!r} is not a {kind.replace('_', ' ')} that tells a vendor",
+            f"{text!r} cannot be a vendor's {_NAMES.get(kind, kind.replace('_', ' '))}",
             code=f"invalid_{kind}",
             field=kind.value,
             value=text,
@@ -318,6 +318,7 @@ def canonical_fact(kind: FactKind, text: str) -> str:
     return text.casefold() if kind is FactKind.DOMAIN else upper
 
 
+_NAMES: Final = {FactKind.ALIAS: "name", FactKind.VAT_ID: "VAT id"}
 _EXPECTED: Final = {
     FactKind.ALIAS: "Write the name as its invoices print it",
     FactKind.VAT_ID: "Write it as printed, such as DE123456789",
