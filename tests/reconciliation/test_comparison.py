@@ -354,6 +354,32 @@ def test_revisions_name_the_amounts_that_changed() -> None:
     assert not differences(as_document(before), as_document(before))
 
 
+def test_what_shares_the_line_of_small_ones_is_no_change() -> None:
+    small = [charge(cost, service=name) for cost, name in (("0.4", "S3"), ("0.3", "SQS"))]
+    dust = [charge("0.2", service="SNS", account=one) for one in (PLATFORM, STRANGER)]
+    charges = [charge("100"), *small, *dust]
+    corrected = [*charges, charge("4", service="SQS", start=SEPTEMBER)]
+    first, *others = (
+        as_document(compare(evidence(found, smallest_line=Decimal(least))))
+        for found, least in (
+            (charges, 1),
+            (charges, 0),
+            (corrected, 1),
+            ([*charges, charge("0.01", service="S3")], 0),
+            ([charge("100"), charge("0.7", service="S4"), *dust], 1),
+            ([charge("100"), charge("1.1", service="S4")], 1),
+        )
+    )
+    same, also_same, more, other_names, another = (
+        {one.line for one in differences(first, later) if one.table == "services"}
+        for later in others
+    )
+    assert same == also_same == set()
+    assert {"S3", "SQS"} <= more
+    assert other_names == set(), "lines of small ones do not name them"
+    assert "S4" in another
+
+
 def test_a_month_that_a_former_version_closed_has_not_changed() -> None:
     report = compare(evidence([charge("100")], excluded=frozenset({ChargeCategory.TAX})))
     document = as_document(report)

@@ -185,6 +185,8 @@ budgets: {{A: {{monthly_target: {target}, alert_threshold_pct: 5}}}}
     assert (again.is_new, again.report.revision, again.report.changes) == (False, 1, ())
     november = later.run(OCTOBER.plus(1), now=NOW).report
     assert str(november.units[0].budget) == "700.00"
+    assert november.year
+    assert november.year.lines[0].year_budget == 11 * 700 + 310, "which October was closed with"
     late = [*usual(), charge("-10", category=ChargeCategory.CREDIT)]
     revised = reconciler(late, store=store, configuration=settings(700)).run(OCTOBER, now=NOW)
     unit = revised.report.units[0]

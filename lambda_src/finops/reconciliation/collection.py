@@ -33,6 +33,8 @@ from finops.shared.money import WIDE, total
 from finops.shared.periods import Month
 from finops.shared.rates import DatedRates, ExchangeRates, RatePolicy
 
+ClosedBudgets = Callable[[Month], Mapping[str, UnitBudget] | None]
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceCollector:
@@ -62,7 +64,7 @@ class EvidenceCollector:
         *,
         closed: bool = False,
         allow_empty: bool = False,
-        budgets: Mapping[str, UnitBudget] | None = None,
+        closed_budgets: ClosedBudgets = lambda _month: None,
     ) -> Evidence:
         """Ask for everything; services of anomalies are asked for when the report is made.
 
@@ -71,8 +73,8 @@ class EvidenceCollector:
             today: UTC.
             closed: Whether the month is closed, or will be: all of it counts as known.
             allow_empty: Whether a month that is over may be without any charge.
-            budgets: What the units are compared with; where it is None, the configuration's
-                budgets and those of the budgets table.
+            closed_budgets: What a closed month was compared with, by unit; None of an open one,
+                whose budgets are the configuration's and those of the budgets table.
 
         Raises:
             RejectedInput: the source has no charges, or no rate is known for a currency.
@@ -111,11 +113,12 @@ class EvidenceCollector:
                 " use --allow-empty",
             )
         rates.require({one.currency for one in current}, month)
+        budgets = closed_budgets(month)
         if budgets is None:
             budgets = self._budgets(mapping, month, rates)
         rates.require({one.currency for one in budgets.values()}, month)
         notes_of_parts: list[str] = []
-        year_budgets = self._year_budgets(mapping, month, rates, notes_of_parts)
+        year_budgets = self._year_budgets(mapping, month, rates, notes_of_parts, closed_budgets)
         source_knows = self.source.known_until(month, today)
         known_until = month.end if closed else source_knows
         lines, rule = self._invoices(current, month, today)
@@ -222,14 +225,22 @@ class EvidenceCollector:
         return replace(mapping, linked=linked)
 
     def _year_budgets(
-        self, mapping: CostMapping, month: Month, rates: MonthRates, notes: list[str]
-    ) -> dict[Month, dict[str, UnitBudget]]:
+        self,
+        mapping: CostMapping,
+        month: Month,
+        rates: MonthRates,
+        notes: list[str],
+        closed_budgets: ClosedBudgets,
+    ) -> dict[Month, Mapping[str, UnitBudget]]:
         """By the other months of the fiscal year, by the rates of the report's month."""
         year = set(fiscal_year(month, self.configuration.fiscal_year_starts_in)) - {month}
-        found = {}
+        found: dict[Month, Mapping[str, UnitBudget]] = {}
         for one in sorted(year):
             try:
-                found[one] = self._budgets(mapping, one, rates, converted_in=month)
+                kept = closed_budgets(one)
+                found[one] = (
+                    self._budgets(mapping, one, rates, converted_in=month) if kept is None else kept
+                )
                 rates.require({budget.currency for budget in found[one].values()}, month)
             except RejectedInput:
                 found[one] = {}

@@ -126,13 +126,13 @@ class Reconciler:
         close: bool,
         allow_empty: bool,
     ) -> Report:
-        """The report; a closed month is compared with the budgets that it was closed with."""
+        """The report; closed months are compared with the budgets that they were closed with."""
         evidence = self.evidence.collect(
             month,
             today,
             closed=close or budgets is not None,
             allow_empty=allow_empty,
-            budgets=budgets,
+            closed_budgets=lambda one: budgets if one == month else self._closed_budgets(one),
         )
         report = compare(evidence)
         # A source's notes are whole only after the comparison, which asks it for more.
