@@ -161,6 +161,22 @@ def test_a_file_that_has_not_arrived_is_missing_though_another_payer_has_one_of_
         counted(arrived, manifests)
 
 
+def test_a_file_beside_its_manifest_is_nearer_than_one_in_more_folders_of_its_names() -> None:
+    """Of two payers' exports of the same names one was copied with all folders, one without."""
+    folders = [f"{one}/export/20261001-20261101" for one in ("1", "sync/2/finance/cost")]
+    files = [f"{one}/r-1.csv.gz" for one in folders]
+    manifests = {
+        f"{one}/r-Manifest.json": json.dumps(
+            {"account": one, "reportKeys": ["finance/cost/export/20261001-20261101/r-1.csv.gz"]}
+        ).encode()
+        for one in folders
+    }
+    found = counted(files, manifests)
+    assert [*found.files] == files
+    assert not found.notes
+    assert len({*found.deliveries.values()}) == 2
+
+
 def test_a_manifest_says_nothing_of_the_folders_below_its_own() -> None:
     manifest = json.dumps({"blobs": [{"blobName": "dir/exp/part_0.csv"}]}).encode()
     files = ["exp/aws/charges.csv", "exp/part_0.csv"]

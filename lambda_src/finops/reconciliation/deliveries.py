@@ -219,8 +219,8 @@ def _same_file(named: str, manifest: str, data: Sequence[str]) -> str | None:
         alike = _in_common(reversed(path.parts), reversed(wanted))
         near = _near(one, manifest)
         beside = path.parent == PurePosixPath(manifest).parent
-        if (alike, near) > most and (alike > 1 or beside):
-            best, most = one, (alike, near)
+        if (near, alike) > most and (alike > 1 or beside):
+            best, most = one, (near, alike)
     return best
 
 

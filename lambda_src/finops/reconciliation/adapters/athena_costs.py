@@ -16,7 +16,13 @@ from typing import Final
 from finops.reconciliation.adapters.athena import Athena
 from finops.reconciliation.adapters.athena_tables import AthenaTable, parquet
 from finops.reconciliation.adapters.charge_table import ChargeTable
-from finops.reconciliation.adapters.export_columns import ExportColumns, selected, tag_column
+from finops.reconciliation.adapters.export_columns import (
+    ExportColumns,
+    require_one_kind,
+    selected,
+    tag_column,
+)
+from finops.reconciliation.adapters.export_files import files_told
 from finops.reconciliation.adapters.sql_dialects import Trino, literal
 from finops.reconciliation.mapping import TagKey, TagRule
 from finops.shared.errors import RejectedInput, TransientFailure
@@ -63,14 +69,16 @@ class AthenaCosts(ChargeTable):
             self._notes += table.export.notes
 
     @property
-    def name(self) -> str:
-        count = sum(len(table.export.names) for table in self._tables)
-        return f"{self._columns.kind} export ({count} {'file' if count == 1 else 'files'})"
+    def _files_told(self) -> str:
+        return files_told(sum(len(table.export.names) for table in self._tables))
 
     @cached_property
-    def _columns(self) -> ExportColumns:
-        types = {name: kind for table in self._tables for name, kind in table.types.items()}
-        return ExportColumns(types, file=self._tables[0].name, dialect=Trino())
+    def _forms(self) -> Sequence[ExportColumns]:
+        found = [
+            ExportColumns(table.types, file=table.name, dialect=Trino()) for table in self._tables
+        ]
+        require_one_kind(found)
+        return found
 
     @property
     def _delivered(self) -> date:
@@ -91,19 +99,20 @@ class AthenaCosts(ChargeTable):
             "row_count": "BIGINT",
             "misread": "VARCHAR",
         }
-        self._make("charges", {**types, "file": "VARCHAR"})
-        fields = self._columns.fields(tag_rules, tag_keys)
-        read = {name: fields[name] for name in (*keys, *_SUMS, "linked_account_name")}
+        self._make("charges", types)
         sums = ", ".join(f"sum({name}) AS {name}" for name in _SUMS)
-        for table in self._with_files(self._tables[0].months):
+        for form, table in self._with_files(self._tables[0].months):
+            columns = self._forms[form]
+            fields = columns.fields(tag_rules, tag_keys)
+            read = {name: fields[name] for name in (*keys, *_SUMS, "linked_account_name")}
             rows = (
-                f"SELECT {selected(read)}, {self._columns.misread} AS misread"
+                f"SELECT {selected(read)}, {columns.misread} AS misread"
                 f" FROM {table.rows(table.months)}"
             )
             self._take(
                 "charges",
                 types,
-                table,
+                form,
                 f"SELECT {', '.join(keys)}, {sums},"
                 " max(linked_account_name) AS linked_account_name,"
                 f" count(*) AS row_count, max(misread) AS misread FROM ({rows})"
@@ -116,16 +125,16 @@ class AthenaCosts(ChargeTable):
 
     def _alike(self, month: Month) -> tuple[int, int, int]:
         types = dict.fromkeys(("kinds", "row_count", "again"), "BIGINT")
-        self._make("alike", {**types, "file": "VARCHAR"})
-        fields = self._columns.fields(())
+        self._make("alike", types)
         names = ("payer_account", "linked_account", "content", "billing_month", "billed")
-        read = selected({name: fields[name] for name in names})
-        for table in self._with_files([month]):
+        for form, table in self._with_files([month]):
+            fields = self._forms[form].fields(())
+            read = selected({name: fields[name] for name in names})
             rows = f"SELECT {read} FROM {table.rows([month])}"
             self._take(
                 "alike",
                 types,
-                table,
+                form,
                 "SELECT count(*) AS kinds, sum(row_count) AS row_count,"
                 " sum(CASE WHEN row_count > 1 THEN row_count ELSE 0 END) AS again"
                 f" FROM (SELECT count(*) AS row_count FROM ({rows})"
@@ -143,32 +152,35 @@ class AthenaCosts(ChargeTable):
             **{one: _KEYS.get(one, "VARCHAR") for one in keys},
             **dict.fromkeys(_PRICED, _MONEY),
         }
-        self._make("skus", {**types, "file": "VARCHAR"})
-        fields = self._columns.fields(())
-        read = selected({name: fields[name] for name in (*keys, *_PRICED)})
+        self._make("skus", types)
         sums = ", ".join(f"sum({name}) AS {name}" for name in _PRICED)
         months = [month.plus(-1), month]
-        for table in self._with_files(months):
+        for form, table in self._with_files(months):
+            fields = self._forms[form].fields(())
+            read = selected({name: fields[name] for name in (*keys, *_PRICED)})
             self._take(
                 "skus",
                 types,
-                table,
+                form,
                 f"SELECT {', '.join(keys)}, {sums} FROM (SELECT {read} FROM {table.rows(months)})"
                 " WHERE sku IS NOT NULL AND quantity IS NOT NULL"
                 f" GROUP BY {', '.join(keys)}",
             )
         return "skus"
 
-    def _with_files(self, months: Sequence[Month]) -> list[AthenaTable]:
+    def _with_files(self, months: Sequence[Month]) -> list[tuple[int, AthenaTable]]:
         """Of others, Athena need not be asked."""
-        return [table for table in self._tables if table.export.locations(months)]
+        found = enumerate(self._tables)
+        return [(form, table) for form, table in found if table.export.locations(months)]
 
     def _make(self, table: str, types: Mapping[str, str]) -> None:
-        columns = ", ".join(f"{name} {kind}" for name, kind in types.items())
+        kept = {**types, "file": "VARCHAR", "form": "SMALLINT"}
+        columns = ", ".join(f"{name} {kind}" for name, kind in kept.items())
         self._run(self._connection, f"CREATE OR REPLACE TABLE {table} ({columns})")
 
-    def _take(self, name: str, types: Mapping[str, str], table: AthenaTable, select: str) -> None:
-        """Put the result of a SELECT into a table of DuckDB."""
+    def _take(self, name: str, types: Mapping[str, str], form: int, select: str) -> None:
+        """Put the result of a SELECT from a table of Athena into one of DuckDB."""
+        table = self._tables[form]
         folder = Path(tempfile.mkdtemp(prefix="finops-athena-", dir=self._scratch))
         found = self._athena.unload(select, version=table.export.version, folder=folder)
         if table.current().version != table.export.version:
@@ -182,7 +194,8 @@ class AthenaCosts(ChargeTable):
             self._run(
                 self._connection,
                 f"INSERT INTO {name} BY NAME SELECT {', '.join(types)},"
-                f" {literal(table.export.uri)} AS file FROM {parquet(found)}",
+                f" {literal(table.export.uri)} AS file, {form} AS form"
+                f" FROM {parquet(found)}",
             )
 
     def _refuse_misread(self) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import duckdb
 
 from finops.reconciliation.adapters.export_columns import ExportColumns, tag_column
-from finops.reconciliation.adapters.export_costs import RESERVED, UPFRONT_FEE
+from finops.reconciliation.adapters.export_costs import RESERVED, UPFRONT_FEE, ExportCosts
 from finops.reconciliation.adapters.row_notes import counted, notes_of_rows
 from finops.reconciliation.domain import (
     Charge,
@@ -59,14 +59,20 @@ class ChargeTable(ABC):
         self._tag_keys: tuple[TagKey, ...] = ()
 
     @property
-    @abstractmethod
     def name(self) -> str:
         """For people, with the kind of export."""
+        kinds = " and ".join(sorted({one.kind for one in self._forms}))
+        return f"{kinds} export ({self._files_told})"
 
     @property
     @abstractmethod
-    def _columns(self) -> ExportColumns:
-        """What the export has."""
+    def _files_told(self) -> str:
+        """How many files, such as `2 files`."""
+
+    @property
+    @abstractmethod
+    def _forms(self) -> Sequence[ExportColumns]:
+        """What the files have, once for those of the same columns: of FOCUS, or of a CUR."""
 
     @property
     @abstractmethod
@@ -82,8 +88,8 @@ class ChargeTable(ABC):
     def _fill(self, tag_rules: Sequence[TagRule], tag_keys: Sequence[TagKey]) -> None:
         """Make the table `charges`.
 
-        It has the first of the rules that each charge fulfils, and the values of the keys, as
-        `tag_columns` names them.
+        It has the first of the rules that each charge fulfils, the values of the keys, as
+        `tag_columns` names them, and which of the forms a charge is of.
         """
 
     @abstractmethod
@@ -165,22 +171,36 @@ class ChargeTable(ABC):
 
     def lacks(self, metric: Metric, month: Month) -> str:
         """Amortized cost needs columns that an export may leave out, net cost those of AWS."""
-        lacking = self._columns.costs.lacking(metric)
-        upfront = self._columns.costs.lacking_of_upfront_fees(metric)
+        names = {
+            name
+            for form, columns in self._forms_of(month)
+            for name in self._lacking(columns.costs, form, metric, month)
+        }
+        word = "column" if len(names) == 1 else "columns"
+        return f"the {word} {', '.join(sorted(names))}" if names else ""
+
+    def _lacking(self, costs: ExportCosts, form: int, metric: Metric, month: Month) -> set[str]:
+        lacking, upfront = costs.lacking(metric), costs.lacking_of_upfront_fees(metric)
         if not lacking and not upfront:
-            return ""
+            return set()
         asked = [*lacking, *((UPFRONT_FEE, *RESERVED) if upfront else ())]
         found = self._rows(
-            "SELECT DISTINCT category FROM charges WHERE billing_month = $first"
+            "SELECT DISTINCT category FROM charges WHERE billing_month = $first AND form = $form"
             " AND (category IN (SELECT unnest($kinds::VARCHAR[])) OR '' IN $kinds)",
-            {"first": month.first, "kinds": asked},
+            {"first": month.first, "form": form, "kinds": asked},
         )
         kinds = {"", *(str(kind) for (kind,) in found)} if found else set()
         if upfront and UPFRONT_FEE in kinds and kinds & RESERVED:
             lacking = {**lacking, UPFRONT_FEE: upfront}
-        names = {name for kind in kinds for name in lacking.get(kind, ())}
-        word = "column" if len(names) == 1 else "columns"
-        return f"the {word} {', '.join(sorted(names))}" if names else ""
+        return {name for kind in kinds for name in lacking.get(kind, ())}
+
+    def _forms_of(self, month: Month) -> list[tuple[int, ExportColumns]]:
+        """Those of a month's charges, with their numbers."""
+        found = self._rows(
+            "SELECT DISTINCT form FROM charges WHERE billing_month = $first ORDER BY 1",
+            {"first": month.first},
+        )
+        return [(form, self._forms[form]) for (form,) in found]
 
     def known_until(self, month: Month, today: date) -> date:
         """By the last day with charges that arise daily, and when the files were written.
@@ -234,7 +254,7 @@ class ChargeTable(ABC):
 
     def committed_costs(self, month: Month) -> list[CommittedCosts]:
         """Of usage with a list price, and of what is unused of commitments."""
-        if not self._columns.costs.knows_commitments:
+        if not all(columns.costs.knows_commitments for _, columns in self._forms_of(month)):
             return []
         found = self._rows(
             "SELECT currency, coalesce(sum(list_cost) FILTER (commitment <> 'Unused'), 0),"
@@ -259,7 +279,7 @@ class ChargeTable(ABC):
 
     def price_effects(self, month: Month, metric: Metric) -> list[PriceEffect]:
         """Of the SKUs that have a quantity in both months."""
-        if not self._columns.knows_quantities:
+        if not any(columns.knows_quantities for columns in self._forms):
             return []
         # A quotient is not exact. Rounded before they are added, sums are the same in any order.
         at_former_price = (
@@ -348,7 +368,7 @@ class ChargeTable(ABC):
         )
 
     def _category(self, text: str, charge_class: str) -> ChargeCategory:
-        if self._columns.is_cur:
+        if self._forms[0].is_cur:
             return category_of_record_type(text)
         return category_of_focus(text, charge_class)
 

@@ -188,11 +188,7 @@ class ExportColumns:
 
     def _require(self, file: str) -> None:
         if self.is_cur and self.spelling("BilledCost"):
-            raise RejectedInput(
-                "the files belong to a FOCUS and to a CUR export, so charges would count twice",
-                code="mixed_export",
-                remedy="Give only one of the two",
-            )
+            raise _of_both()
         missing = [self._known[field][0] for field in _NEEDED if field not in self._columns]
         if not missing:
             return
@@ -281,14 +277,12 @@ class ExportColumns:
         A CUR's own id of a row is another one in each delivery:
         https://docs.aws.amazon.com/cur/latest/userguide/identity-columns.html
         """
-        ids = [found for one in _IDENTIFYING if (found := self.spelling(one))]
-        columns = [
-            self._columns[one]
-            for one in ("charge_period", "charge_end", "category", "charge_class", "sku", "tags")
-            if one in self._columns
-        ]
+        fields = ("charge_period", "charge_end", "category", "charge_class", "sku", "tags")
+        columns = (self._columns.get(one) for one in fields)
+        # Files of other columns have the same hash, where these say the same.
         cells = ", ".join(
-            f"CAST({quoted(one)} AS VARCHAR)" for one in dict.fromkeys((*columns, *ids))
+            f"CAST({quoted(one)} AS VARCHAR)" if one else "NULL"
+            for one in (*columns, *map(self.spelling, _IDENTIFYING))
         )
         return f"hash({self._first_filled('service')}, {cells})"
 
@@ -360,6 +354,24 @@ class ExportColumns:
         if not cells:
             return ""
         return self._dialect.has_value(list(cells), values, lower=rule.ignore_case)
+
+
+def require_one_kind(forms: Sequence[ExportColumns]) -> None:
+    """Refuse files of FOCUS beside those of a CUR.
+
+    Raises:
+        RejectedInput: `mixed_export`.
+    """
+    if len({columns.is_cur for columns in forms}) > 1:
+        raise _of_both()
+
+
+def _of_both() -> RejectedInput:
+    return RejectedInput(
+        "the files belong to a FOCUS and to a CUR export, so charges would count twice",
+        code="mixed_export",
+        remedy="Give only one of the two",
+    )
 
 
 def tag_column(number: int) -> str:

@@ -87,6 +87,11 @@ class ExportFiles:
         return datetime.fromtimestamp(self.delivered, UTC).date()
 
 
+def files_told(count: int) -> str:
+    """Such as `1 file`, or `2 files`."""
+    return f"{count} {'file' if count == 1 else 'files'}"
+
+
 def of_paths(paths: Sequence[Path]) -> ExportFiles:
     """The files of an export that count: files as they are given, folders by their manifests.
 

@@ -12,8 +12,17 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 
 from finops.reconciliation.adapters.charge_table import FEW_ROWS, ChargeTable
-from finops.reconciliation.adapters.export_columns import ExportColumns, selected
-from finops.reconciliation.adapters.export_files import ExportFiles, StoredObject, of_paths
+from finops.reconciliation.adapters.export_columns import (
+    ExportColumns,
+    require_one_kind,
+    selected,
+)
+from finops.reconciliation.adapters.export_files import (
+    ExportFiles,
+    StoredObject,
+    files_told,
+    of_paths,
+)
 from finops.reconciliation.adapters.sql_dialects import literal, quoted
 from finops.reconciliation.deliveries import without_part
 from finops.reconciliation.mapping import TagKey, TagRule
@@ -25,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Of so many rows, at least, those of different files are compared.
 _COMPARED_ROWS: Final = 200_000
+#: What DuckDB says of a CSV file without a byte.
+_OF_AN_EMPTY_FILE: Final = (("column0", "VARCHAR"), ("filename", "VARCHAR"))
 
 
 class ExportedCosts(ChargeTable):
@@ -53,9 +64,8 @@ class ExportedCosts(ChargeTable):
         self._notes += self._files.notes
 
     @property
-    def name(self) -> str:
-        count = len(self._files.names)
-        return f"{self._columns.kind} export ({count} {'file' if count == 1 else 'files'})"
+    def _files_told(self) -> str:
+        return files_told(len(self._files.names))
 
     @property
     def _delivered(self) -> date:
@@ -78,37 +88,61 @@ class ExportedCosts(ChargeTable):
         failure = self._ranges.taken_failure() if self._ranges else None
         return failure or super()._unreadable(error)
 
-    @cached_property
-    def _columns(self) -> ExportColumns:
-        described = self._run(self._connection, f"DESCRIBE SELECT * FROM {self._scan}")
-        types = {str(name): str(kind) for name, kind, *_ in described}
-        return ExportColumns(types, file=Path(self._files.names[0]).name)
+    @property
+    def _forms(self) -> Sequence[ExportColumns]:
+        return [columns for columns, _ in self._read_alike]
 
     @cached_property
-    def _scan(self) -> str:
+    def _read_alike(self) -> list[tuple[ExportColumns, list[str]]]:
+        """The columns of files, and what reads all those that have the same."""
+        files: dict[tuple[tuple[str, str], ...], list[str]] = {}
+        for name in self._files.names:
+            described = self._run(self._connection, f"DESCRIBE SELECT * FROM {self._scan([name])}")
+            columns = tuple((str(name), str(kind)) for name, kind, *_ in described)
+            files.setdefault(columns, []).append(name)
+        if len(files) > 1:
+            files.pop(_OF_AN_EMPTY_FILE, None)
+        found = []
+        for columns, names in files.items():
+            form = ExportColumns(dict(columns), file=Path(names[0]).name)
+            # Of each .csv.gz at once DuckDB would keep what it read first, which is 32 MB.
+            at_once = [names] if _is_parquet(names[0]) else [[one] for one in names]
+            found.append((form, [self._scan(one) for one in at_once]))
+        require_one_kind([form for form, _ in found])
+        return found
+
+    def _scan(self, files: Sequence[str]) -> str:
         names = ", ".join(
-            literal(one if one in self._files.objects else _as_pattern(one))
-            for one in self._files.names
+            literal(one if one in self._files.objects else _as_pattern(one)) for one in files
         )
-        if self._files.names[0].endswith(".parquet"):
-            return f"read_parquet([{names}], union_by_name = true, filename = true)"
+        if _is_parquet(files[0]):
+            return f"read_parquet([{names}], filename = true)"
         return (
-            f"read_csv([{names}], union_by_name = true, filename = true, all_varchar = true,"
+            f"read_csv([{names}], filename = true, all_varchar = true,"
             " header = true, delim = ',', quote = '\"', escape = '\"',"
             " nullstr = ['', 'NULL', 'null'])"
         )
 
     def _fill(self, tag_rules: Sequence[TagRule], tag_keys: Sequence[TagKey]) -> None:
-        fields = {**self._columns.fields(tag_rules, tag_keys), "row_count": "1"}
+        forms = [
+            {**columns.fields(tag_rules, tag_keys), "row_count": "1", "form": str(form)}
+            for form, columns in enumerate(self._forms)
+        ]
         if self._have_several_deliveries:
-            fields |= {"file": quoted("filename"), "identity": self._columns.identity}
+            for fields, columns in zip(forms, self._forms, strict=True):
+                fields |= {"file": quoted("filename"), "identity": columns.identity}
         # What is the same in all rows, such as costs that the files lack, need not be kept.
-        same = {name: one for name, one in fields.items() if _is_constant(one)}
-        kept = {name: one for name, one in fields.items() if name not in same}
-        self._run(
-            self._connection,
-            f"CREATE OR REPLACE TABLE kept AS SELECT {selected(kept)} FROM {self._scan}",
-        )
+        same = {
+            name: one
+            for name, one in forms[0].items()
+            if _is_constant(one) and all(fields[name] == one for fields in forms)
+        }
+        statement = "CREATE OR REPLACE TABLE kept AS"
+        for fields, (_, scans) in zip(forms, self._read_alike, strict=True):
+            kept = {name: one for name, one in fields.items() if name not in same}
+            for scan in scans:
+                self._run(self._connection, f"{statement} SELECT {selected(kept)} FROM {scan}")
+                statement = "INSERT INTO kept"
         self._run(
             self._connection,
             f"CREATE OR REPLACE VIEW charges AS SELECT *, {selected(same)} FROM kept",
@@ -207,6 +241,10 @@ class ExportedCosts(ChargeTable):
 def _is_constant(expression: str) -> bool:
     """Whether it names no column; the columns of files are in quotation marks."""
     return '"' not in expression
+
+
+def _is_parquet(name: str) -> bool:
+    return name.endswith(".parquet")
 
 
 def _as_pattern(path: str) -> str:
