@@ -700,6 +700,30 @@ def test_a_billing_period_that_cannot_be_is_told_and_breaks_the_check(
     assert "5 USD are in no month's costs." in report.notes[0]
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "told"),
+    [
+        pytest.param("2026-01-10T00:00:00Z", "", "2026-01", id="day and month in another order"),
+        pytest.param("2026-01-10", "2026-01-11", "2026-01", id="and in the end as well"),
+        pytest.param("2026-09-01T00:00:00Z", "2026-10-01T00:00:00Z", "2026-09", id="billed ahead"),
+        pytest.param("2026-09-15T00:00:00Z", "2026-10-15T00:00:00Z", "", id="from mid-month on"),
+        pytest.param("2026-09-15T00:00:00Z", "", "", id="from mid-month on, without an end"),
+    ],
+)
+def test_a_charge_after_the_end_of_its_billing_period_is_told(
+    tmp_path: Path, start: str, end: str, told: str
+) -> None:
+    rows = [focus("1252.40"), focus("5", BillingPeriodStart=start, BillingPeriodEnd=end)]
+    source = ExportedCosts([write(tmp_path / "f.csv", rows)])
+    [control] = source.control_totals(OCTOBER)
+    assert control.amount == Decimal("1252.40")
+    notes = [*source.notes]
+    said = "with charges that begin in 2026-10, after the end of their billing period: 5 USD"
+    assert [said in one and f"costs of {told}," in one for one in notes] == ([True] if told else [])
+    source.control_totals(Month.parse(told or "2026-09"))
+    assert source.notes == notes * 2
+
+
 def test_a_year_that_a_program_misread_is_told(tmp_path: Path) -> None:
     path = tmp_path / "f.parquet"
     rows = [focus("1252.40"), focus("5")]

@@ -36,7 +36,7 @@ _KEYS: Final = {
     **dict.fromkeys(("category", "charge_class", "currency", "invoice_id"), "VARCHAR"),
     **dict.fromkeys(("issuer", "tag_rule", "commitment"), "VARCHAR"),
     **dict.fromkeys(("is_usage", "is_daily", "has_amortized"), "BOOLEAN"),
-    **dict.fromkeys(("has_cost", "has_list_cost"), "BOOLEAN"),
+    **dict.fromkeys(("has_cost", "has_list_cost", "is_ahead"), "BOOLEAN"),
 }
 _SUMS: Final = ("billed", "amortized", "net", "net_amortized", "list_cost")
 _PRICED: Final = ("billed", "amortized", "net", "net_amortized", "quantity")

@@ -17,7 +17,11 @@ import duckdb
 
 from finops.reconciliation.adapters.export_columns import ExportColumns, tag_column
 from finops.reconciliation.adapters.export_costs import RESERVED, UPFRONT_FEE, ExportCosts
-from finops.reconciliation.adapters.row_notes import counted, notes_of_rows
+from finops.reconciliation.adapters.row_notes import (
+    counted,
+    note_of_charges_ahead,
+    notes_of_rows,
+)
 from finops.reconciliation.domain import (
     Charge,
     ChargeCategory,
@@ -246,6 +250,7 @@ class ChargeTable(ABC):
         )
         for currency, _, *counts in found:
             self._notes += notes_of_rows(currency, *counts)
+        self._notes += self._charges_ahead(month)
         self._notes += self._rows_told_twice(month)
         return [
             ControlTotal(f"Sum of all export rows, {currency}", amount, currency)
@@ -331,6 +336,19 @@ class ChargeTable(ABC):
                     )
                 )
         return found
+
+    def _charges_ahead(self, month: Month) -> list[str]:
+        """Notes of charges of the month, or in its costs, that begin after their period's end."""
+        found = self._rows(
+            "SELECT CAST(date_trunc('month', charge_day) AS DATE) AS began, billing_month,"
+            " currency, sum(row_count), sum(billed) FROM charges"
+            " WHERE is_ahead AND $first IN (began, billing_month) GROUP BY ALL ORDER BY ALL",
+            {"first": month.first},
+        )
+        return [
+            note_of_charges_ahead(Month.of(began), Month.of(billed), currency, rows, amount)
+            for began, billed, currency, rows, amount in found
+        ]
 
     def _rows_told_twice(self, month: Month) -> Iterator[str]:
         """A note, where hardly a row of the month is there only once."""

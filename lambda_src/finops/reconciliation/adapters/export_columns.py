@@ -22,6 +22,7 @@ _FOCUS: Final[Mapping[str, tuple[str, ...]]] = {
     "linked_account_name": ("SubAccountName",),
     "service": ("ServiceName",),
     "billing_period": ("BillingPeriodStart",),
+    "billing_end": ("BillingPeriodEnd",),
     "charge_period": ("ChargePeriodStart",),
     "charge_end": ("ChargePeriodEnd",),
     "category": ("ChargeCategory",),
@@ -43,6 +44,7 @@ _CUR: Final[Mapping[str, tuple[str, ...]]] = {
     "linked_account_name": ("line_item_usage_account_name",),
     "service": ("product_product_name", "product_servicecode", "line_item_product_code"),
     "billing_period": ("bill_billing_period_start_date",),
+    "billing_end": ("bill_billing_period_end_date",),
     "charge_period": ("line_item_usage_start_date",),
     "charge_end": ("line_item_usage_end_date",),
     "category": ("line_item_line_item_type",),
@@ -155,6 +157,7 @@ class ExportColumns:
             "service": self._first_filled("service"),
             "billing_month": self._month("billing_period"),
             "charge_day": f"CAST({self._moment('charge_period')} AS DATE)",
+            "is_ahead": self._is_ahead,
             "category": self._text("category"),
             "charge_class": self._text("charge_class"),
             "currency": f"upper({self._text('currency')})",
@@ -232,6 +235,16 @@ class ExportColumns:
         """In UTC, null where the cell is empty."""
         column = self._columns[field]
         return self._dialect.moment(column, self._types[column])
+
+    @property
+    def _is_ahead(self) -> str:
+        """Whether a charge begins when its billing period has ended."""
+        began, starts = self._moment("charge_period"), self._moment("billing_period")
+        ends = f"{starts} + INTERVAL '1' MONTH"
+        if "billing_end" in self._columns:
+            ends = f"coalesce({self._moment('billing_end')}, {ends})"
+        is_later = f"date_trunc('month', {began}) > date_trunc('month', {starts})"
+        return f"coalesce(CASE WHEN {is_later} THEN {began} >= {ends} END, false)"
 
     # What a row is
 

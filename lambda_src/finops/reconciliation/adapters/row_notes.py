@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
+from finops.shared.periods import Month
+
 
 def notes_of_rows(
     currency: str,
@@ -33,6 +35,17 @@ def notes_of_rows(
             f"{counted(without_amortized)} of the export with a billed, but without an"
             " amortized cost, which counts as zero."
         )
+
+
+def note_of_charges_ahead(
+    began: Month, billed: Month, currency: str, rows: int, amount: Decimal
+) -> str:
+    """Of charges that begin in one month, and whose billing period has ended in an earlier one."""
+    return (
+        f"{counted(rows)} of the export with charges that begin in {began}, after the end of their"
+        f" billing period: {amount.normalize():,f} {currency} are in the costs of {billed}, and in"
+        " no other month's. If they were not billed ahead, check the dates in the export."
+    )
 
 
 def counted(count: int) -> str:
