@@ -671,6 +671,36 @@ def test_ids_of_azure_are_one_whatever_their_case(tmp_path: Path) -> None:
     assert {one.business_unit for one in owners if one} == {"A"}
 
 
+@pytest.mark.parametrize(
+    ("cell", "kind", "account"),
+    [
+        ("222222222222.0", "VARCHAR", "222222222222"),
+        ("222222222222", "DOUBLE", "222222222222"),
+        ("222222222222", "BIGINT", "222222222222"),
+        ("12222222222", "BIGINT", "012222222222"),
+        ("v1.0", "VARCHAR", "v1.0"),
+    ],
+)
+def test_an_account_that_a_program_took_for_a_number_is_the_same(
+    tmp_path: Path, cell: str, kind: str, account: str
+) -> None:
+    path = write(tmp_path / "cur.csv", [cur("Usage", "1", line_item_usage_account_id=cell)])
+    column = "line_item_usage_account_id"
+    typed = f"* REPLACE (CAST({column} AS {kind}) AS {column})"
+    rows = f"SELECT {typed} FROM read_csv('{path}', all_varchar = true)"
+    duckdb.execute(f"COPY ({rows}) TO '{tmp_path / 'cur.parquet'}'")
+    [found] = ExportedCosts([tmp_path / "cur.parquet"]).charges(query())
+    assert found.linked_account == account
+
+
+@pytest.mark.parametrize("column", ["BillingAccountId", "SubAccountId"])
+def test_an_account_that_a_spreadsheet_rounded_is_refused(tmp_path: Path, column: str) -> None:
+    source = ExportedCosts([write(tmp_path / "f.csv", [focus("1", **{column: "2.22E+11"})])])
+    with pytest.raises(RejectedInput, match=r"an account 2\.22E\+11") as refused:
+        source.control_totals(OCTOBER)
+    assert refused.value.code == "rounded_account"
+
+
 def test_a_row_without_a_billing_period_is_told_and_breaks_the_check(tmp_path: Path) -> None:
     rows = [focus("1252.40"), focus("5", BillingPeriodStart=""), focus("")]
     source = ExportedCosts([write(tmp_path / "f.csv", rows)])

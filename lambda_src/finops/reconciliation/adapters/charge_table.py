@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import weakref
 from abc import ABC, abstractmethod
@@ -40,6 +41,7 @@ from finops.reconciliation.ports import ChargeQuery, ControlTotal, Detail, TagQu
 from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput
 from finops.shared.periods import Month, month_end
 
+_ROUNDED: Final = re.compile(r"\d(?:[.,]\d+)?e\+\d+", re.IGNORECASE)
 _ROWS_AT_ONCE: Final = 10_000
 
 
@@ -448,7 +450,29 @@ class ChargeTable(ABC):
         rules = tuple(tag_rules) or self._tag_rules or ()
         keys = tuple(dict.fromkeys((*self._tag_keys, *tag_keys)))
         self._fill(rules, keys)
+        self._refuse_rounded_accounts()
         self._tag_rules, self._tag_keys = rules, keys
+
+    def _refuse_rounded_accounts(self) -> None:
+        """Refuse ids that a program has taken for numbers, and written with fewer digits.
+
+        Raises:
+            RejectedInput: `rounded_account`.
+        """
+        columns = ("payer_account", "linked_account")
+        found = ", ".join(
+            f"any_value({one}) FILTER (contains({one}, 'E+') OR contains({one}, 'e+'))"
+            for one in columns
+        )
+        [cells] = self._run(self._connection, f"SELECT {found} FROM charges")
+        for cell in filter(None, cells):
+            if _ROUNDED.fullmatch(cell):
+                raise RejectedInput(
+                    f"the export has an account {cell}: a program, such as a spreadsheet, has"
+                    " rounded its id",
+                    code="rounded_account",
+                    remedy=f"Give the files of {self._place} as the provider wrote them",
+                )
 
     def _refuse_equal_days(self, exports: Mapping[str, str]) -> None:
         """Refuse exports whose days cost the same, account by account; tell of a few days.

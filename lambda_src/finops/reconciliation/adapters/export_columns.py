@@ -90,6 +90,10 @@ _ROW_IDS: Final = (
 )
 
 
+#: DuckDB's types.
+_NUMBERS: Final = ("DOUBLE", "FLOAT", "DECIMAL", "BIGINT", "INTEGER", "HUGEINT", "UBIGINT")
+
+
 class ExportColumns:
     """How a charge is read from an export.
 
@@ -148,8 +152,7 @@ class ExportColumns:
         `linked_account` is the account that caused a charge; the payer's where none is named.
         """
         costs = self.costs
-        payer = _account_id(self._cell("payer_account"))
-        linked = _account_id(self._cell("linked_account"))
+        payer, linked = self._account("payer_account"), self._account("linked_account")
         return {
             "payer_account": payer,
             "linked_account": f"coalesce(nullif({linked}, ''), {payer})",
@@ -217,6 +220,26 @@ class ExportColumns:
 
     def _text(self, field: str) -> str:
         return f"coalesce(CAST({self._cell(field)} AS VARCHAR), '')"
+
+    def _account(self, field: str) -> str:
+        """As `domain.account_id`: Azure's ids are the same in any case.
+
+        Programs that take an id for a number write 222222222222.0, or lose its zeros: AWS's ids
+        have twelve digits.
+        """
+        column = self._columns.get(field)
+        if not column:
+            return "''"
+        text = f"CAST({quoted(column)} AS VARCHAR)"
+        if self._types[column].startswith(_NUMBERS):
+            number = f"CAST(CAST({quoted(column)} AS DECIMAL(38,0)) AS VARCHAR)"
+            whole = f"lpad({number}, 12, '0')" if self.is_cur else number
+            return f"coalesce({whole}, '')"
+        return (
+            f"coalesce(CASE WHEN substr({text}, 1, 1) = '/' OR substr({text}, 9, 1) = '-'"
+            f" THEN lower({text}) WHEN {text} LIKE '%.0' AND TRY_CAST({text} AS DECIMAL(38,1))"
+            f" IS NOT NULL THEN substr({text}, 1, length({text}) - 2) ELSE {text} END, '')"
+        )
 
     def _first_filled(self, field: str) -> str:
         found = filter(None, map(self.spelling, self._known[field]))
@@ -400,12 +423,3 @@ def selected(fields: Mapping[str, str]) -> str:
 def _plain(name: str) -> str:
     """Without case and marks: the legacy CUR writes lineItem/UnblendedCost."""
     return "".join(filter(str.isalnum, name.casefold()))
-
-
-def _account_id(cell: str) -> str:
-    """As `domain.account_id`: Azure's ids are the same in any case."""
-    text = f"CAST({cell} AS VARCHAR)"
-    return (
-        f"coalesce(CASE WHEN substr({text}, 1, 1) = '/' OR substr({text}, 9, 1) = '-'"
-        f" THEN lower({text}) ELSE {text} END, '')"
-    )
