@@ -83,12 +83,13 @@ class Services:
 @st.cache_resource(ttl="10m", show_spinner=False)
 def services(environment: Environment) -> Services:
     """The services of a deployment, shared by all sessions."""
+    aws = Aws(environment)
     return Services(
         environment=environment,
-        budgets=BudgetDeployment(environment),
-        billing=BillingDeployment(environment),
-        invoices=InvoiceDeployment(environment),
-        audit=AuditDeployment(environment),
-        reports=ReportShelf(environment, Aws(environment)),
+        budgets=BudgetDeployment(environment, aws),
+        billing=BillingDeployment(environment, aws),
+        invoices=InvoiceDeployment(environment, aws),
+        audit=AuditDeployment(environment, aws),
+        reports=ReportShelf(environment, aws),
         who=partial(identity.current, environment),
     )

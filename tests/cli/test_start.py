@@ -71,6 +71,20 @@ print("slow:", [one for one in {SLOW} if one in sys.modules])
     assert ended.stdout.endswith("slow: []\n")
 
 
+def test_looking_at_a_deployment_imports_nothing_that_reads_documents_or_files() -> None:
+    code = """
+import sys
+from finops.deployment import audit, billing, budgets, clients, doctor, invoices, reconciliation
+reads = [
+    *("finops.billing.reader", "finops.invoices.service"),
+    *("finops.reconciliation.cost_explorer", "finops.reconciliation.html_report"),
+]
+print("reads:", [one for one in reads if one in sys.modules])
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "reads: []\n"
+
+
 def test_each_command_is_described_as_it_describes_itself() -> None:
     context = click.Context(finops)
     for name, described in COMMANDS.items():

@@ -120,7 +120,7 @@ def test_rates_that_are_missing_or_old_are_told(
         settings=SimpleNamespace(rates=SimpleNamespace(max_age_days=7)),
         database=SimpleNamespace(execute=lambda statement: SimpleNamespace(rows=newest)),
     )
-    monkeypatch.setattr("finops.deployment.billing.BillingDeployment", lambda _: billing)
+    monkeypatch.setattr("finops.deployment.billing.BillingDeployment", lambda *_: billing)
     aws.flow = "billing"
     found = list(check_rates(examined(aws)))
     assert [one.severity for one in found] == ([severity] if severity else [])

@@ -12,9 +12,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-from finops.billing.batches import Batch
 from finops.billing.domain import (
     ConvertedBill,
     FileEntry,
@@ -29,6 +28,9 @@ from finops.billing.period_identity import Period
 from finops.billing.schemas import Schema
 from finops.shared.errors import FinOpsError
 from finops.shared.rates import Rate
+
+if TYPE_CHECKING:
+    from finops.billing.batches import Batch
 
 #: The time, UTC.
 Clock = Callable[[], datetime]

@@ -40,9 +40,9 @@ def status(environment: Environment, out: Output) -> None:
     waiting: list[str] = []
     rows += [
         _flow("budgets", lambda: _budgets(aws, environment, waiting)),
-        _flow("billing", lambda: _billing(environment, waiting)),
-        _flow("invoices", lambda: _invoices(environment, waiting)),
-        _flow("reconciliation", lambda: _reconciliation(environment, waiting)),
+        _flow("billing", lambda: _billing(aws, environment, waiting)),
+        _flow("invoices", lambda: _invoices(aws, environment, waiting)),
+        _flow("reconciliation", lambda: _reconciliation(aws, environment, waiting)),
         _flow("audit", lambda: _audit(aws, environment, waiting)),
     ]
     rows = [row | {"detail": out.addressed(row["detail"])} for row in _by_flow(rows, environment)]
@@ -168,10 +168,10 @@ def _budgets(aws: Aws, environment: Environment, waiting: list[str]) -> dict[str
     return _row("budgets", "flow", "FAILING" if failed else "RUNNING", not failed, detail)
 
 
-def _billing(environment: Environment, waiting: list[str]) -> dict[str, Any]:
+def _billing(aws: Aws, environment: Environment, waiting: list[str]) -> dict[str, Any]:
     from finops.deployment.billing import BillingDeployment
 
-    store = BillingDeployment(environment).store
+    store = BillingDeployment(environment, aws).store
     counts, to_fix = store.count_by_status(), store.count_to_fix()
     waiting += waiting_in("billing", {**counts, **dict.fromkeys(TO_FIX, 0), **to_fix})
     detail = ", ".join(f"{counts[one]} {one.lower()}" for one in FileStatus if counts.get(one))
@@ -181,10 +181,10 @@ def _billing(environment: Environment, waiting: list[str]) -> dict[str, Any]:
     return _row("billing", "flow", "FAILING" if failed else "RUNNING", not failed, detail)
 
 
-def _invoices(environment: Environment, waiting: list[str]) -> dict[str, Any]:
+def _invoices(aws: Aws, environment: Environment, waiting: list[str]) -> dict[str, Any]:
     from finops.deployment.invoices import InvoiceDeployment
 
-    store = InvoiceDeployment(environment).store
+    store = InvoiceDeployment(environment, aws).store
     counts = {one: store.count(one) for one in InvoiceStatus}
     waiting += waiting_in("invoices", counts)
     detail = ", ".join(f"{count} {one.lower()}" for one, count in counts.items() if count)
@@ -194,10 +194,10 @@ def _invoices(environment: Environment, waiting: list[str]) -> dict[str, Any]:
     return _row("invoices", "flow", "FAILING" if failed else "RUNNING", not failed, detail)
 
 
-def _reconciliation(environment: Environment, waiting: list[str]) -> dict[str, Any]:
+def _reconciliation(aws: Aws, environment: Environment, waiting: list[str]) -> dict[str, Any]:
     from finops.deployment.reconciliation import ReconciliationDeployment
 
-    months = ReconciliationDeployment(environment, alone=False).reports.months()
+    months = ReconciliationDeployment(environment, aws, alone=False).reports.months()
     waiting += months_to_close(months, datetime.now(UTC).date())
     newest = list(months.items())[-_MONTHS_SHOWN:]
     detail = ", ".join(
@@ -211,7 +211,7 @@ def _audit(aws: Aws, environment: Environment, waiting: list[str]) -> dict[str, 
     from finops.deployment.audit import AuditDeployment
     from finops.deployment.states import queue_depth
 
-    deployment = AuditDeployment(environment)
+    deployment = AuditDeployment(environment, aws)
     head = newest_head(deployment.store)
     depth = queue_depth(aws.client("sqs"), environment.audit_queue)
     exists = depth.word.isdigit()

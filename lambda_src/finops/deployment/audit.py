@@ -17,8 +17,8 @@ from finops.shared.aws import aws_errors
 class AuditDeployment:
     """Bucket, queue and signing key of the audit trail, as its functions are configured."""
 
-    def __init__(self, environment: Environment) -> None:
-        self._aws = Aws(environment)
+    def __init__(self, environment: Environment, aws: Aws | None = None) -> None:
+        self._aws = aws or Aws(environment)
         self._prefix = environment.prefix
 
     @property

@@ -14,17 +14,14 @@ from urllib.parse import quote_plus
 
 from finops.billing.adapters.copies import copy_version, newest_version, version_of
 from finops.billing.adapters.s3 import S3Objects
-from finops.billing.cells import TAGS_LEFT_OUT
 from finops.billing.database.rates import AuroraRates
 from finops.billing.database.reconversions import AuroraReconversions
 from finops.billing.database.store import AuroraBillingStore
 from finops.billing.database.totals import Dimension, totals
 from finops.billing.database.withdrawals import AuroraWithdrawals
 from finops.billing.domain import FileEntry, SourceObject
-from finops.billing.mapping import lines_above, open_bills
 from finops.billing.moving import Mover
 from finops.billing.reconversion import Reconverter
-from finops.billing.record_loader import OTHER_SHEET
 from finops.billing.settings import Settings
 from finops.billing.withdrawal import Held, Withdrawer
 from finops.deployment.billing_formats import DatasetFormats
@@ -44,8 +41,8 @@ from finops.shared.spreadsheets import unguard
 class BillingDeployment:
     """Bucket, database and queue of the billing flow."""
 
-    def __init__(self, environment: Environment) -> None:
-        self._aws = Aws(environment)
+    def __init__(self, environment: Environment, aws: Aws | None = None) -> None:
+        self._aws = aws or Aws(environment)
         self._environment = environment
 
     @property
@@ -284,6 +281,11 @@ class BillingDeployment:
         Raises:
             RejectedInput: The file is gone, or has no header.
         """
+        # What reads files, for which commands that only read the ledger do not wait.
+        from finops.billing.cells import TAGS_LEFT_OUT
+        from finops.billing.mapping import lines_above, open_bills
+        from finops.billing.record_loader import OTHER_SHEET
+
         table = open_bills(self.objects.open(entry.source), entry.format)
         text = io.StringIO(newline="")
         writer = csv.writer(text, delimiter=table.format.delimiter)

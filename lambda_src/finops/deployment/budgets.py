@@ -47,8 +47,8 @@ _CALLS_AT_ONCE: Final = 4
 class BudgetDeployment:
     """The tables of the budgets flow: edits, rows and statuses."""
 
-    def __init__(self, environment: Environment) -> None:
-        self.aws = Aws(environment)
+    def __init__(self, environment: Environment, aws: Aws | None = None) -> None:
+        self.aws = aws or Aws(environment)
         self._drift_function = environment.drift_function
         self._accounts_queue = environment.budget_accounts_queue
         dynamodb = self.aws.client("dynamodb")

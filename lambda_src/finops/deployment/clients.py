@@ -18,7 +18,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from finops.deployment.environment import LOCAL_MANAGEMENT_ACCOUNT, Environment
 from finops.deployment.functions import variables_of
-from finops.reconciliation.cost_explorer import CLIENT_SETTINGS
 from finops.shared.aws import aws_errors, client_config
 from finops.shared.errors import ConfigurationError, TransientFailure
 from finops.shared.people import person
@@ -33,11 +32,6 @@ _KEEP_ALIVE: Final = {
     "TCP_KEEPIDLE": 60,
     "TCP_KEEPALIVE": 60,  # macOS's name for it
     "TCP_KEEPINTVL": 60,
-}
-_CONFIGS = {
-    "lambda": _INVOKE_CONFIG,
-    "ce": Config(**CLIENT_SETTINGS),
-    "invoicing": Config(**CLIENT_SETTINGS),
 }
 
 _SIGN_IN: Final = (
@@ -68,7 +62,7 @@ class Aws:
                 self._clients[service] = self._session.client(
                     service,
                     endpoint_url=self._environment.endpoint_url,
-                    config=client_config(service).merge(_CONFIGS.get(service, Config())),
+                    config=client_config(service).merge(_config(service)),
                 )
                 if service == "lambda":
                     _keep_alive(self._clients[service])
@@ -163,6 +157,15 @@ class Aws:
                 ) from error
             raise
         return variables_of(found)
+
+
+def _config(service: str) -> Config:
+    if service in {"ce", "invoicing"}:
+        # Of the flow that asks them, for which other commands do not wait.
+        from finops.reconciliation.cost_explorer import CLIENT_SETTINGS
+
+        return Config(**CLIENT_SETTINGS)
+    return _INVOKE_CONFIG if service == "lambda" else Config()
 
 
 def _reachable(url: str, endpoint_url: str | None) -> str:

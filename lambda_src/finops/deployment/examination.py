@@ -103,6 +103,7 @@ class Examination:
         self.aws = aws
         self.environment = environment
         self.today = today
+        self._answers: dict[str, Any] = {}
 
     @cached_property
     def configurations(self) -> Mapping[str, Mapping[str, Any]]:
@@ -179,7 +180,13 @@ class Examination:
         return mappings
 
     def ask(self, service: str, operation: str, **arguments: Any) -> Any:
-        """An answer of AWS; None where what is asked for does not exist."""
+        """An answer of AWS, asked once; None where what is asked for does not exist."""
+        question = repr((service, operation, sorted(arguments.items())))
+        if question not in self._answers:
+            self._answers[question] = self._ask(service, operation, arguments)
+        return self._answers[question]
+
+    def _ask(self, service: str, operation: str, arguments: Mapping[str, Any]) -> Any:
         client = self.aws.client(service)
         with aws_errors(operation, remedy=f"Allow {right(client, operation)}"):
             try:

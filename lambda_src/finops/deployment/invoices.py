@@ -49,8 +49,8 @@ _ATTACH: Final = (
 class InvoiceDeployment:
     """Bucket, table and workflow of the invoice flow."""
 
-    def __init__(self, environment: Environment) -> None:
-        self._aws = Aws(environment)
+    def __init__(self, environment: Environment, aws: Aws | None = None) -> None:
+        self._aws = aws or Aws(environment)
         self._environment = environment
 
     @cached_property

@@ -29,11 +29,12 @@ class ReconciliationDeployment:
 
     Args:
         environment: The deployment.
+        aws: Clients that others use, too; by default its own.
         alone: Whether to go on without a deployment if there is none.
     """
 
-    def __init__(self, environment: Environment, *, alone: bool) -> None:
-        self._aws = Aws(environment)
+    def __init__(self, environment: Environment, aws: Aws | None = None, *, alone: bool) -> None:
+        self._aws = aws or Aws(environment)
         self._environment = environment
         self._alone = alone
 

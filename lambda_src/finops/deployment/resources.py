@@ -148,7 +148,7 @@ def check_rates(of: Examination) -> Iterator[Finding]:
 
     if not any(of.existing(("load-billing-file",))):
         return
-    billing = BillingDeployment(of.environment)
+    billing = BillingDeployment(of.environment, of.aws)
     oldest = of.today - timedelta(days=billing.settings.rates.max_age_days)
     newest = billing.database.execute("SELECT MAX(rate_date) AS newest FROM fx_rates").rows
     found = newest[0]["newest"] if newest else None

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from finops.invoices.audit_events import erased_event
 from finops.invoices.domain import Erasure, InvoiceRecord, invoice_id
-from finops.invoices.ports import InvoiceStore, Objects
-from finops.invoices.service import Clock
+from finops.invoices.ports import Clock, InvoiceStore, Objects
 from finops.shared.audit import AuditRecorder
 from finops.shared.errors import RejectedInput
 

@@ -18,8 +18,8 @@ from finops.invoices.einvoice.as_invoice import findings
 from finops.invoices.einvoice.embedded import Embedded
 from finops.invoices.einvoice.terms import RESPONSE_KEY, EInvoice
 from finops.invoices.identity import vendor_key
-from finops.invoices.ports import ExpenseEngine, InvoiceStore, Objects, Workflow
-from finops.invoices.service import Clock, rejected, unmeasured
+from finops.invoices.ports import Clock, ExpenseEngine, InvoiceStore, Objects, Workflow
+from finops.invoices.service import rejected, unmeasured
 from finops.invoices.spending import (
     Charge,
     SpendingLimits,

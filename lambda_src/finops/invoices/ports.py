@@ -6,13 +6,17 @@ be fixed). Each method lists what else it raises.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, BinaryIO, Protocol
 
 from finops.invoices.domain import Erasure, InvoiceRecord, SourceDocument
 from finops.invoices.duplicates import Resemblance
 from finops.invoices.spending import Charge
+
+#: The time, UTC.
+Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,9 @@ from enum import StrEnum
 
 from finops.invoices.audit_events import given_up_event
 from finops.invoices.domain import InvoiceRecord, InvoiceStatus, Issue, Review, Severity
-from finops.invoices.ports import InvoiceStore, Workflow
+from finops.invoices.ports import Clock, InvoiceStore, Workflow
 from finops.invoices.second_decision import already_decided, intended
 from finops.invoices.separation import part_in
-from finops.invoices.service import Clock
 from finops.invoices.validation import canonical, missing
 from finops.shared.audit import AuditRecorder
 from finops.shared.errors import RejectedInput, TransientFailure

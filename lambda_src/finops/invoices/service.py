@@ -38,7 +38,7 @@ from finops.invoices.domain import (
 from finops.invoices.einvoice.as_invoice import as_invoice
 from finops.invoices.einvoice.terms import RESPONSE_KEY, EInvoice
 from finops.invoices.json_invoice import read_json
-from finops.invoices.ports import InvoiceStore, NotificationChannel, Objects, Workflow
+from finops.invoices.ports import Clock, InvoiceStore, NotificationChannel, Objects, Workflow
 from finops.invoices.separation import independent, lacking_approval
 from finops.invoices.textract_response.reading import read_expense
 from finops.invoices.validation import Outcome, ValidationSettings, check, outcome
@@ -48,8 +48,6 @@ from finops.shared.audit import AuditRecorder, digest
 from finops.shared.errors import FinOpsError, RejectedInput
 from finops.shared.people import PERSONAL_SESSION_ROLES
 from finops.shared.retention import Originals
-
-Clock = Callable[[], datetime]
 
 #: Bytes. A JSON invoice is a page of text; a larger file is something else.
 LARGEST_JSON: Final = 1 << 20

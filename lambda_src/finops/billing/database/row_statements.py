@@ -10,10 +10,12 @@ from collections.abc import Iterable
 from decimal import Decimal
 from functools import cache
 from hashlib import sha256
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from finops.billing.rows import Row
 from finops.billing.schemas import Column, Kind, Schema
+
+if TYPE_CHECKING:
+    from finops.billing.rows import Row
 
 
 class RowStatements:

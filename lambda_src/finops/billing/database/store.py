@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from finops.billing.database.ledger_rows import (
     FILES_AT_ONCE,
@@ -17,13 +17,15 @@ from finops.billing.database.ledger_rows import (
     now,
     unknown_load,
 )
-from finops.billing.database.load_transaction import AuroraLoadTransaction
 from finops.billing.database.row_statements import PENDING
 from finops.billing.database.runs import keep_manifest, waiting_files
 from finops.billing.domain import TO_FIX, FileEntry, FileStatus, SourceObject
 from finops.billing.schemas import BILLING, Schema
 from finops.shared.data_api import DataApi, Value
 from finops.shared.errors import FinOpsError, RejectedInput, TransientFailure
+
+if TYPE_CHECKING:
+    from finops.billing.database.load_transaction import AuroraLoadTransaction
 
 _REMOVED_AT_ONCE: Final = 20_000
 #: A file is settled where a newer version of its object is loaded, or where files that correct it
@@ -186,6 +188,9 @@ class AuroraBillingStore:
 
     @contextmanager
     def transaction(self) -> Iterator[AuroraLoadTransaction]:
+        # What reads files, for which commands that only read the ledger do not wait.
+        from finops.billing.database.load_transaction import AuroraLoadTransaction
+
         with self._database.transaction() as identifier:
             self._database.execute(_SESSION, transaction=identifier)
             yield AuroraLoadTransaction(self._database, identifier)
