@@ -100,6 +100,26 @@ def test_long_values_end_with_an_ellipsis_and_prose_wraps_between_words() -> Non
     }
 
 
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 120])
+def test_a_finding_has_its_remedy_at_any_width(width: int) -> None:
+    remedy = "Run terraform apply; find out who removed it"
+    problem = "its role finops-reconcile-month has no policy, so AWS refuses whatever it does"
+    finding = {"severity": "FAULT", "check": "roles", "subject": "finops-reconcile-month"}
+    out, shown, told = terminal(width)
+    rows = [finding | {"problem": problem, "remedy": remedy}, finding | {"problem": problem}]
+    columns = ("severity", "check", "subject", "problem", "remedy")
+    out.answer({"findings": rows}, rows="findings", columns=columns)
+    lines = shown.getvalue().splitlines()
+    assert max(len(line.rstrip()) for line in lines) <= width
+    words = [word for line in lines for word in line.split()]
+    for word in remedy.split():
+        assert words.count(word) >= 1
+    assert words.count("severity") == 1
+    assert words.count("remedy:") <= 1
+    assert "remedy" not in told.getvalue()
+    assert "problem" not in told.getvalue()
+
+
 @pytest.mark.parametrize("value", ["[red]x[/red]", "\x1b[2J", "日本語の会社" * 5, "", "a\nb"])
 def test_any_text_is_shown_as_text(value: str) -> None:
     out, shown, _ = terminal(40)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from finops.shared.spreadsheets import guard
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.table import Table
 
 Row = Mapping[str, Any]
@@ -20,7 +21,7 @@ Row = Mapping[str, Any]
 NUMBERS: Final = frozenset(
     {"amount", "wanted", "actual", "budget", "variance", "variance_pct", "previous", "forecast"}
 )
-#: Columns whose text may wrap.
+#: Columns whose text may wrap, and stands below its row where no column has room for it.
 PROSE: Final = frozenset(
     {"error", "detail", "reason", "message", "value", "text", "evidence", "doubts", "description"}
     | {"problem", "remedy", "before", "after", "raw"}
@@ -93,23 +94,53 @@ def _plain(value: object) -> str:
 
 def fitted(
     rows: Sequence[Row], columns: Sequence[str], width: int
-) -> tuple[Table, tuple[str, ...]]:
+) -> tuple[RenderableType, tuple[str, ...]]:
     """A table that is no wider than the terminal, and the columns that it does without.
 
     Columns without any value go first, then those of `LEAST_WORTH`, then the last ones. What is
-    longer than its column ends with an ellipsis, and prose wraps between words.
+    longer than its column ends with an ellipsis, and prose wraps between words: in its column, or
+    below its row.
 
     Args:
         rows: The rows.
         columns: In the order in which people read them.
         width: Of the terminal, in characters.
     """
-    from rich.table import Table
+    from rich.console import Group
+    from rich.padding import Padding
     from rich.text import Text
 
     texts = {one: [_short(one, row.get(one)) for row in rows] for one in columns}
     widths, dropped = _widths(texts, width)
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, _GAP // 2))
+    below = [name for name in dropped if name in PROSE and any(texts[name])]
+    parts: list[RenderableType] = []
+    table = _table(widths)
+    for number, row in enumerate(rows):
+        table.add_row(
+            # Not markup, which square brackets of a person's text would be.
+            *(Text(texts[name][number]) for name in widths),
+            style=STYLES.get(str(row.get("status")), ""),
+        )
+        if said := [(name, texts[name][number]) for name in below if texts[name][number]]:
+            lines = Text("\n".join(f"{name.replace('_', ' ')}: {text}" for name, text in said))
+            parts += [table, Padding(lines, (0, 0, 0, _GAP))]
+            table = _table(widths, show_header=False)
+    if table.row_count:
+        parts.append(table)
+    return Group(*parts), tuple(name for name in dropped if name not in below)
+
+
+def _table(widths: Mapping[str, int], *, show_header: bool = True) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+        padding=(0, _GAP // 2),
+        show_header=show_header,
+    )
     for name, most in widths.items():
         table.add_column(
             Text(name.replace("_", " "), overflow="ellipsis", no_wrap=True),
@@ -118,13 +149,7 @@ def fitted(
             no_wrap=name not in PROSE,
             width=most,
         )
-    for number, row in enumerate(rows):
-        table.add_row(
-            # Not markup, which square brackets of a person's text would be.
-            *(Text(texts[name][number]) for name in widths),
-            style=STYLES.get(str(row.get("status")), ""),
-        )
-    return table, dropped
+    return table
 
 
 def _short(name: str, value: object) -> str:
