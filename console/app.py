@@ -11,18 +11,9 @@ from types import ModuleType
 import streamlit as st
 
 from console import cards, identity, ui
+from console.pages import PAGES
 from console.services import services
-from console.views import (
-    audit,
-    billing,
-    budgets,
-    invoice,
-    invoices,
-    overview,
-    reports,
-    settings,
-    vendors,
-)
+from console.views import invoice, overview
 from finops.deployment.environment import LOCAL, named_environment
 
 st.set_page_config(
@@ -31,18 +22,6 @@ st.set_page_config(
     layout="wide",
 )
 
-
-PAGES = (
-    (overview, "Overview", ":material/space_dashboard:"),
-    (invoices, "Invoices", ":material/receipt_long:"),
-    (invoice, "Invoice", ":material/receipt_long:"),
-    (vendors, "Vendors", ":material/storefront:"),
-    (budgets, "Budgets", ":material/savings:"),
-    (billing, "Billing", ":material/table_view:"),
-    (reports, "Reports", ":material/query_stats:"),
-    (audit, "Audit", ":material/verified_user:"),
-    (settings, "Settings", ":material/tune:"),
-)
 
 deployment = named_environment(os.environ.get("FINOPS_ENV", LOCAL))
 user = identity.current(deployment)

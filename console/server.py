@@ -14,6 +14,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.starlette import App
 
+# All pages, so that whoever comes first waits for no imports.
+from console import pages as _pages  # noqa: F401
 from console.assets import CompressedAssets, LightIcons, LightPages
 from console.identity import SIGN_OUT_PATH
 from console.protection import Protection

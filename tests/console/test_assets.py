@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import httpx
+import pyarrow as pa
 import pytest
 import streamlit as installed
+from anyio.from_thread import start_blocking_portal
 from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 
 from console.assets import CompressedAssets, LightIcons, LightPages
@@ -56,6 +59,36 @@ def test_streamlits_styles_declare_no_such_font() -> None:
     gone = [one for one in before if one not in after]
     assert len(before) - len(after) == len(gone) == 2
     assert all("font-family:Source Sans;" in one for one in gone)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "coding"),
+    [("gzip, deflate, br, zstd", "br"), ("gzip, deflate", "gzip"), ("br", "br"), ("zstd", None)],
+)
+def test_scripts_are_compressed_as_the_browser_accepts(accepted: str, coding: str | None) -> None:
+    script = b"export const one = 1;\n" * 1000
+    app = CompressedAssets(answering(lambda _: Response(script, media_type="text/javascript")))
+
+    async def visit() -> tuple[httpx.Headers, bytes]:
+        headers = {"Accept-Encoding": accepted}
+        transport = httpx.ASGITransport(app)
+        async with (
+            httpx.AsyncClient(transport=transport) as browser,
+            browser.stream("GET", "http://localhost/static/js/a.js", headers=headers) as answer,
+        ):
+            return answer.headers, b"".join([one async for one in answer.aiter_raw()])
+
+    for _ in range(2):  # made, and kept
+        with start_blocking_portal() as portal:
+            headers, sent = portal.call(visit)
+        assert headers.get("Content-Encoding") == coding
+        assert int(headers["Content-Length"]) == len(sent)
+        if coding:
+            assert headers["Vary"] == "Accept-Encoding"
+            assert len(sent) < len(script) / 10
+            codec = pa.Codec({"br": "brotli"}.get(coding, coding))
+            sent = codec.decompress(sent, len(script), asbytes=True)
+        assert sent == script
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 
 import httpx
@@ -118,3 +120,15 @@ def test_what_is_not_there_is_not_kept() -> None:
     url, headers = "http://localhost/static/js/a.js", {"Accept-Encoding": "gzip"}
     assert get(app, url, **headers).status_code == 404
     assert get(app, url, **headers).content == SCRIPT
+
+
+def test_whoever_comes_first_waits_for_no_imports() -> None:
+    code = """
+import sys
+import console.server
+before = set(sys.modules)
+from console.pages import PAGES
+print(sorted(set(sys.modules) - before), len(PAGES))
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "[] 9\n"
