@@ -140,15 +140,16 @@ def empty(text: str, icon: str = ":material/inbox:") -> None:
         st.markdown(f"{icon} &nbsp; {text}", text_alignment="center")
 
 
-def flash(text: str, icon: str = ":material/check_circle:") -> None:
-    """Show a message after the page is drawn again."""
-    st.session_state["flash"] = (text, icon)
+def flash(text: str, icon: str = ":material/check_circle:", *, stays: bool = False) -> None:
+    """Show a message after the page is drawn again: for some seconds, or until it is closed."""
+    st.session_state["flash"] = (text, icon, "infinite" if stays else "short")
 
 
 def show_flash() -> None:
     """Show the message that `flash` left, if any."""
     if message := st.session_state.pop("flash", None):
-        st.toast(message[0], icon=message[1])
+        text, icon, duration = message
+        st.toast(text, icon=icon, duration=duration)
 
 
 def status_filter(statuses: Iterable[str], key: str) -> str:

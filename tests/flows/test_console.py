@@ -36,6 +36,13 @@ PAGES = ("Overview", "Invoices", "Vendors", "Budgets", "Billing", "Reports", "Au
 #: Pages whose tables are cards on a phone.
 CARDS = ("Overview", "Invoices", "Budgets", "Billing", "Reports")
 Come = Callable[..., Visitor]
+#: Amounts and their labels that end with an ellipsis.
+_CUT_AMOUNTS = """
+  [...document.querySelectorAll("[data-testid^=stMetric] *")]
+    .filter(one => getComputedStyle(one).overflow !== "visible")
+    .filter(one => one.scrollWidth > one.clientWidth + 1)
+    .map(one => one.innerText)
+"""
 
 
 @pytest.fixture(scope="session")
@@ -290,6 +297,8 @@ def test_what_was_typed_outlasts_a_restart_a_sign_in_and_a_reload(
         visitor.sees_rows(1)
         visitor.type_into(3, "1234.56")
         visitor.sees("Apply 1 change")
+        # The tab has it a moment after the page shows it.
+        visitor.page.wait_for_function("JSON.stringify(sessionStorage).includes('1234.56')")
         visitor.page.reload()
         visitor.sign_in("anna", "Approver")
         visitor.sees("that you had not applied came back")
@@ -531,7 +540,11 @@ def test_outside_the_local_cloud_users_sign_in_with_cognito_and_groups_give_thei
     with running_console(deployment.url, tmp_path, url=url, **settings):
         page = browser.new_context().new_page()
         page.set_default_timeout(PATIENCE)
-        page.goto(f"{url}/audit")
+        for scheme in ("dark", "light"):
+            page.emulate_media(color_scheme=scheme)
+            page.goto(f"{url}/audit")
+            expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+            assert Visitor(page, url).violations() == "", scheme
         for person, welcome in (
             # Back to where the person was, although the login leads to the first page.
             ("editor@example.com", "Verify the trail"),
@@ -622,6 +635,10 @@ def test_every_page_fits_and_is_accessible(
         fits(visitor)
         if width < 800 and title in CARDS:
             expect(visitor.page.get_by_test_id("stDataFrame")).to_have_count(0)
+    if width < 800:
+        visitor.page.get_by_test_id("stExpandSidebarButton").click()
+    click_until(visitor.button("Sign out"), visitor.button("Sign in"))
+    fits(visitor)
 
 
 def fits(visitor: Visitor) -> None:
@@ -631,4 +648,5 @@ def fits(visitor: Visitor) -> None:
         "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     )
     assert overflow <= 0, visitor.page.url
+    assert visitor.page.evaluate(_CUT_AMOUNTS) == [], visitor.page.url
     assert visitor.violations() == "", visitor.page.url

@@ -80,7 +80,8 @@ def keep_in_browser(user: User, budgets: Sequence[Mapping[str, Any]]) -> None:
     """Have what was typed outlast this session, and take what an earlier one left."""
     left = components.kept("budgets", user.identity, as_document())
     if left and (count := restore(left, budgets)):
-        ui.flash(f"{ui.counted(count, 'change')} that you had not applied came back")
+        told = f"{ui.counted(count, 'change')} that you had not applied came back"
+        ui.flash(told, stays=True)
         st.rerun()
 
 

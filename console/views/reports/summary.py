@@ -70,14 +70,17 @@ def totals(report: Report) -> None:
         cards.append(("Budget", found.budget, None))
         cards.append((f"Variance{' by forecast' if is_open else ''}", off, against))
     cards.append(("Unmapped", found.unmapped, None))
-    for column, (label, value, change) in zip(st.columns(len(cards)), cards, strict=True):
+    # As many in a row as there is room for: an amount without its last digits is another one.
+    row = st.container(horizontal=True)
+    for label, value, change in cards:
         shown = ui.amount(value, report.currency).removesuffix(report.currency).rstrip()
-        column.metric(
+        row.metric(
             f"{label} ({report.currency})",
             f"+{shown}" if label.startswith("Variance") and value and value > 0 else shown,
             delta=change,
             delta_color="inverse",
             border=True,
+            width="content",
             height="stretch",
         )
 
