@@ -23,6 +23,7 @@ from finops.reconciliation.domain import (
     UnitBudget,
     UnitStatus,
 )
+from finops.reconciliation.rendering import render
 from finops.reconciliation.report import RateUsed, as_document
 from finops.reconciliation.revisions import differences
 from finops.shared.money import rounded, total
@@ -306,6 +307,25 @@ def test_a_source_that_lost_something_is_said() -> None:
         Decimal("100.02"),
         Decimal("100.00"),
     )
+
+
+@pytest.mark.parametrize(
+    ("lost", "shown", "holds"),
+    [("0.001", "313.81", True), ("0.006", "313.82", False), ("0.90", "314.71", False)],
+)
+def test_a_charge_that_is_lost_is_told_in_its_own_currency(
+    lost: str, shown: str, holds: bool
+) -> None:
+    def yen(currency: str, month: Month) -> RateUsed | None:
+        found = rate(currency, month)
+        return found and replace(found, rate=Decimal(150))
+
+    charged = Decimal("313.813")
+    total = ("it", charged + Decimal(lost), "USD")
+    report = compare(evidence([charge(charged)], currency="JPY", rate=yen, control_totals=[total]))
+    [check] = [one for one in report.checks if one.name == "source_total"]
+    assert (check.holds, str(check.expected), str(check.found)) == (holds, shown, "313.81")
+    assert shown in render(report, "html").decode(), "though yen have no cents"
 
 
 def test_days_that_do_not_add_up_are_said() -> None:

@@ -441,13 +441,43 @@ def test_what_is_said_of_an_open_month_compares_its_forecast_with_the_budget() -
     assert off
     [line] = [one for one in said if one.startswith("Units with a budget ")]
     assert line == (
-        f"Units with a budget will be {abs(off):,f} below their {report.totals.budget:,f} (-6.9%)."
+        f"Units with a budget will be {abs(off):,f} below their {report.totals.budget:,.2f}"
+        " (-6.9%)."
     )
     [unit] = [one for one in report.units if one.status is UnitStatus.OVERRUN]
     assert (
         f"{unit.name}: over budget, USD {unit.actual:,f} so far, {unit.forecast:,f} by forecast,"
         f" budget {unit.budget:,f}" in said
     )
+
+
+def test_what_is_said_of_a_budget_of_zero_and_of_one_that_is_met() -> None:
+    def said(target: str) -> str:
+        settings = parse(
+            f"""
+linked_accounts: [{{id: "222222222222", business_unit: A}}]
+budgets: {{A: {{monthly_target: "{target}"}}}}
+"""
+        )
+        run = reconciler([charge("310")], configuration=settings)
+        return headline(run.run(OCTOBER, now=NOW, close=True).report)[0]
+
+    spent = "USD 310.00 spent in 2026-10. Units with a budget are"
+    assert said("0") == f"{spent} 310.00 above their 0.00."
+    assert said("310") == f"{spent} on their budget of 310.00."
+
+
+def test_an_invoice_that_nothing_is_compared_with_is_not_said_to_be_compared() -> None:
+    report = reconciler([charge("310")]).run(OCTOBER, now=NOW, close=True).report
+    assert [one.agreement for one in report.invoices] == [Agreement.MISSING]
+    assert "Invoices: 0 compared, 0 with an unexplained difference." in headline(report)
+    page = render(report, "html").decode()
+    assert "No invoice has an unexplained difference" not in page
+    assert "within its alert threshold" not in page, "where there is no budget"
+    nothing = reconciler([charge("0")]).run(OCTOBER, now=NOW, close=True).report
+    page = render(nothing, "html").decode()
+    assert "There is no data for the month before." in page
+    assert "Every service in every account cost the same" not in page
 
 
 def test_what_is_said_of_thousands_of_units_fits_a_topic() -> None:

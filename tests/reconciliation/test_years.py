@@ -13,7 +13,7 @@ from decimal import Decimal
 import pytest
 
 from finops.reconciliation.configuration import Configuration, parse
-from finops.reconciliation.domain import Charge, UnitBudget
+from finops.reconciliation.domain import Charge, ChargeCategory, UnitBudget
 from finops.reconciliation.rendering import render
 from finops.reconciliation.report import Report
 from finops.reconciliation.year import Year, YearLine, fiscal_year
@@ -137,6 +137,16 @@ def test_a_running_month_is_not_held_against_a_whole_one() -> None:
     rows = csv.DictReader(io.StringIO(render(made, "csv").decode("utf-8-sig")))
     [whole] = [one for one in rows if one["table"] == "year before" and one["unit"] == "All"]
     assert (whole["amount"], whole["reference"], whole["difference"]) == ("", "200.00", "")
+
+
+def test_a_month_of_excluded_charges_alone_has_data() -> None:
+    tax = [replace(one, category=ChargeCategory.TAX) for one in monthly(2)]
+    made = report(tax, "excluded_categories: [Tax]\nbudgets: {Payments: {monthly_target: 90}}\n")
+    found, lines = year(made)
+    assert found.months_without_data == tuple(f"2026-{number:02}" for number in range(1, 8))
+    assert lines["Payments"].actual == 0
+    assert lines["Payments"].variance == -270
+    assert "7 of 10 months to date have no data" in render(made, "html").decode()
 
 
 def test_a_closed_months_own_budget_is_the_one_that_it_was_closed_with() -> None:

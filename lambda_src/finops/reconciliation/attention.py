@@ -150,7 +150,7 @@ def attention(report: Report) -> Iterator[Point]:
     if idle:
         title = f"{_count(len(idle), 'unit', 'units')} without spend"
         names = named([one.name for one in idle])
-        yield Point("mute", "units", title, f"They have a budget but no costs: {names}.")
+        yield Point("mute", "units", title, f"They have a budget, and costs of zero: {names}.")
     under = [unit for unit in units if unit.status is UnitStatus.UNDERRUN]
     if under:
         title = f"{_count(len(under), 'unit', 'units')} far below budget"

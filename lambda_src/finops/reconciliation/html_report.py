@@ -29,7 +29,7 @@ from finops.reconciliation.attention import (
 from finops.reconciliation.charts import Bullet, bar_chart, bullet, small_bars, strips
 from finops.reconciliation.comparison.units import totals_of
 from finops.reconciliation.domain import UNMAPPED, ChargeCategory, UnitStatus, percent
-from finops.reconciliation.report import Agreement, Report, Trend, Unit
+from finops.reconciliation.report import Agreement, Report, Trend, Unit, compared
 from finops.reconciliation.showback import FOLDER
 from finops.reconciliation.year import YearLine
 from finops.shared.money import total
@@ -140,6 +140,8 @@ def write_html(report: Report) -> bytes:
                 else []
             ),
             known_months=len(known),
+            has_budgets=any(one.budget is not None for one in report.units),
+            compared_invoices=compared(report.invoices),
             before_known=bool(totals.previous) or _month_before(report) is not None,
             small={one.unit: small_bars(one.amounts) for one in trends[1:]},
             service_strips=strips([one.amount for one in cuts["services"].rows]),
@@ -161,6 +163,7 @@ def page_template(name: str) -> Template:
     )
     environment.filters |= {
         "money": money,
+        "exact": lambda value: money(value, -value.as_tuple().exponent if value is not None else 0),
         "named": named,
         "signed": signed,
         "short": _short,

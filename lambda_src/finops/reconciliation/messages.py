@@ -8,8 +8,9 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from finops.reconciliation.attention import digits, money
 from finops.reconciliation.domain import UNMAPPED, UnitStatus, percent
-from finops.reconciliation.report import Agreement, Report, Unit
+from finops.reconciliation.report import Agreement, Report, Unit, compared
 from finops.shared.chat import escaped, slack_message
 
 _ALARMING = (UnitStatus.OVERRUN, UnitStatus.UNDERRUN, UnitStatus.NO_BUDGET, UnitStatus.NO_SPEND)
@@ -34,7 +35,7 @@ def subject(report: Report) -> str:
 
 def headline(report: Report, *, with_units: bool = True) -> list[str]:
     """The month in a few lines, with the units that need attention unless a table follows."""
-    totals, currency = report.totals, report.currency
+    totals, currency, places = report.totals, report.currency, digits(report.currency)
     lines = [_against_budget(report)]
     if totals.forecast is not None and report.known_until:
         known = report.known_until - timedelta(days=1)
@@ -43,7 +44,8 @@ def headline(report: Report, *, with_units: bool = True) -> list[str]:
             f" (costs known up to {known.isoformat()} UTC)."
         )
         if totals.budget:
-            lines.append(_held("will be", totals.forecast_variance or Decimal(0), totals.budget))
+            variance = totals.forecast_variance or Decimal(0)
+            lines.append(_held("will be", variance, totals.budget, places))
         if totals.usage_to_date is not None and totals.usage_to_date_previous:
             off = percent(
                 totals.usage_to_date - totals.usage_to_date_previous, totals.usage_to_date_previous
@@ -65,11 +67,11 @@ def headline(report: Report, *, with_units: bool = True) -> list[str]:
     if totals.unmapped or report.unmapped:
         count = len(report.unmapped)
         lines.append(f"Unmapped: {currency} {totals.unmapped:,f} in {_counted(count, 'account')}.")
-    differing = [line for line in report.invoices if line.agreement is Agreement.DIFFERS]
+    invoices = compared(report.invoices)
+    differing = [line for line in invoices if line.agreement is Agreement.DIFFERS]
     broken = [check.rule for check in report.checks if check.holds is False]
     lines.append(
-        f"Invoices: {len(report.invoices)} compared, {len(differing)} with an unexplained"
-        " difference."
+        f"Invoices: {len(invoices)} compared, {len(differing)} with an unexplained difference."
     )
     told = [one for one in report.anomalies if not one.acknowledged]
     if told:
@@ -103,21 +105,26 @@ def _against_budget(report: Report) -> str:
     spent = f"{report.currency} {totals.actual:,f} spent in {report.month}"
     if report.known_until:
         spent += " so far"
-    if not totals.budget:
+    if all(unit.budget is None for unit in report.units):
         return f"{spent}. No budget is set."
     unbudgeted = (
         f" Of the costs, {totals.unbudgeted:,f} has no budget." if totals.unbudgeted else ""
     )
     if report.known_until:  # The forecast is compared with the budget.
         return f"{spent}.{unbudgeted}"
-    return f"{spent}. {_held('are', totals.variance, totals.budget)}{unbudgeted}"
+    held = _held("are", totals.variance, totals.budget, digits(report.currency))
+    return f"{spent}. {held}{unbudgeted}"
 
 
-def _held(verb: str, variance: Decimal, budget: Decimal) -> str:
-    side = "above" if variance > 0 else "below"
+def _held(verb: str, variance: Decimal, budget: Decimal, places: int) -> str:
+    planned = money(budget, places)
+    if not variance:
+        return f"Units with a budget {verb} on their budget of {planned}."
+    side, share = "above" if variance > 0 else "below", percent(variance, budget)
     return (
-        f"Units with a budget {verb} {abs(variance):,f} {side} their {budget:,f}"
-        f" ({_signed(percent(variance, budget))}%)."
+        f"Units with a budget {verb} {money(abs(variance), places)} {side} their {planned}"
+        + ("" if share is None else f" ({share:+f}%)")
+        + "."
     )
 
 
@@ -140,10 +147,6 @@ def _units(report: Report) -> Iterator[str]:
 def _off(unit: Unit) -> Decimal:
     spent = unit.actual if unit.forecast is None else unit.forecast
     return spent if unit.budget is None else spent - unit.budget
-
-
-def _signed(value: Decimal | None) -> str:
-    return "n/a" if value is None else f"{value:+f}"
 
 
 def _counted(count: int, one: str, many: str = "") -> str:

@@ -6,6 +6,7 @@ adds up to its total in every format. Everything is in a fixed order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date
 from decimal import Decimal
@@ -334,6 +335,11 @@ class InvoiceLine:
     agreement: Agreement
     reason: str
     explanation: str
+
+
+def compared(invoices: Sequence[InvoiceLine]) -> list[InvoiceLine]:
+    """Those that have something to be compared with."""
+    return [one for one in invoices if one.agreement is not Agreement.MISSING]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,7 +45,7 @@ def closed_budgets(document: Mapping[str, Any]) -> dict[str, UnitBudget]:
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
     """The amounts in which two reports differ, each as `as_document` gives it.
 
-    Which accounts and services share the line of small ones is no amount: it depends on the
+    Which accounts and services share the line of small ones does not count: it depends on the
     setting and on the month before, too.
     """
     changes = []

@@ -100,11 +100,11 @@ def trend_lines(costs: Costs, units: Sequence[str]) -> tuple[Trend, ...]:
     columns: list[list[Decimal | None]] = []
     named = set(units)
     for month in trend_months(costs.evidence.month):
-        allocated = costs.compared(costs.of_month(month))
+        allocated = costs.of_month(month)
         if not allocated:
             columns.append([None] * (len(units) + 1))
             continue
-        sums = sum_by(allocated, lambda one: one.unit)
+        sums = sum_by(costs.compared(allocated), lambda one: one.unit)
         others = total(amount for unit, amount in sums.items() if unit not in named)
         amounts = costs.rounded_lines([sums.get(unit, Decimal(0)) for unit in units] + [others])
         columns.append([total(amounts), *amounts[:-1]])

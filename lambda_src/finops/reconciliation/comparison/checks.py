@@ -9,7 +9,7 @@ from finops.reconciliation.comparison.costs import Costs
 from finops.reconciliation.domain import Charge, ChargeCategory
 from finops.reconciliation.mapping import Allocated
 from finops.reconciliation.report import Check, Totals
-from finops.shared.money import WIDE, total
+from finops.shared.money import WIDE, minor_units, rounded, total
 from finops.shared.periods import Month
 
 
@@ -44,15 +44,21 @@ def _source_totals(costs: Costs) -> Iterator[Check]:
             for charge in given.charges
             if charge.currency == currency and Month.of(charge.period_start) == given.month
         )
-        yield _check(
-            costs,
-            "source_total",
-            "No charge is lost: all charges add up to the source's own total.",
-            amount,
-            billed,
-            f"{name}: the source's total of billed costs, against the sum of all charges,"
-            f" {currency}.",
-        )
+        yield _source_total(name, currency, amount, billed)
+
+
+def _source_total(name: str, currency: str, expected: Decimal, found: Decimal) -> Check:
+    """Both amounts are exact, and in the currency of the charges."""
+    digits = minor_units().get(currency) or 0
+    return Check(
+        name="source_total",
+        rule="No charge is lost: all charges add up to the source's own total.",
+        holds=abs(expected - found) < Decimal(5).scaleb(-digits - 1),
+        expected=rounded(expected, digits),
+        found=rounded(found, digits),
+        note=f"{name}: the source's total of billed costs, against the sum of all charges,"
+        f" {currency}.",
+    )
 
 
 def _days_add_up(costs: Costs) -> Check:

@@ -62,10 +62,10 @@ def _targets(costs: Costs, month: Month) -> dict[str, Decimal]:
 
 def _year_before(costs: Costs, units: Sequence[str]) -> dict[str, Decimal | None]:
     """Costs of the same month a year before, by unit and of everything."""
-    allocated = costs.compared(costs.of_month(costs.evidence.month.plus(-12)))
+    allocated = costs.of_month(costs.evidence.month.plus(-12))
     if not allocated:
         return dict.fromkeys((_ALL, *units))
-    sums, named = sum_by(allocated, lambda one: one.unit), set(units)
+    sums, named = sum_by(costs.compared(allocated), lambda one: one.unit), set(units)
     others = total(amount for unit, amount in sums.items() if unit not in named)
     amounts = costs.rounded_lines([sums.get(unit, Decimal(0)) for unit in units] + [others])
     return {_ALL: total(amounts), **dict(zip(units, amounts, strict=False))}
