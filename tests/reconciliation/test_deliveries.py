@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from finops.reconciliation.deliveries import CountedFiles, FoundFile, counted_fi
 from finops.reconciliation.ports import ChargeQuery, Detail
 from finops.shared.errors import RejectedInput
 from finops.shared.money import total
+from finops.shared.periods import Month
 from tests.reconciliation.export_files import Row, focus, write
 from tests.reconciliation.fakes import OCTOBER
 from tests.reconciliation.test_exports import cur
@@ -55,9 +57,14 @@ def legacy(assembly: str) -> bytes:
     ).encode()
 
 
-def counted(files: list[str], manifests: dict[str, bytes] | None = None) -> CountedFiles:
+def counted(
+    files: list[str],
+    manifests: dict[str, bytes] | None = None,
+    needed: Sequence[Month] | None = None,
+) -> CountedFiles:
     manifests = manifests or {}
-    return counted_files([FoundFile(one, 0.0) for one in (*files, *manifests)], manifests)
+    found = [FoundFile(one, 0.0, 100) for one in (*files, *manifests)]
+    return counted_files(found, manifests, needed)
 
 
 DELIVERIES = {
@@ -256,6 +263,109 @@ def test_a_delivery_that_is_not_whole_does_not_count() -> None:
     assert "is not whole" in found.notes[0]
 
 
+MISSING = {
+    "aws": (f"{METADATA}/e-Manifest.json", aws(f"{AWS}/e-1.csv.gz")),
+    "aws's name in another export": (f"2/{METADATA}/e-Manifest.json", aws(f"{AWS}/e-1.csv.gz")),
+    "legacy, zip": (
+        "r/20261001-20261101/r-Manifest.json",
+        json.dumps({"reportKeys": ["r/20261001-20261101/r-00001.csv.zip"]}).encode(),
+    ),
+    "azure": (f"{AZURE}/{RUNS[0]}/manifest.json", azure(20, f"{AZURE}/{RUNS[0]}/part_0_0001.csv")),
+    "azure without the folder of the period": ("one/manifest.json", azure(20, "one/part_0.csv")),
+}
+
+
+@pytest.mark.parametrize("name", MISSING)
+@pytest.mark.parametrize("needed", [None, [OCTOBER.plus(-1), OCTOBER]])
+def test_a_manifest_none_of_whose_files_is_there_is_no_export_less(
+    name: str, needed: Sequence[Month] | None
+) -> None:
+    """A payer whose files have not come must not count as nothing."""
+    other = "1/x/data/BILLING_PERIOD=2026-10/e-1.csv.gz"
+    manifest, content = MISSING[name]
+    manifests = {f"1/{METADATA}/e-Manifest.json": aws("1/x/" + other[4:]), manifest: content}
+    with pytest.raises(RejectedInput) as refused:
+        counted([other], manifests, needed)
+    assert refused.value.code == "incomplete_export"
+    assert manifest in str(refused.value)
+    assert ("of no form that is read" in str(refused.value)) == ("zip" in name)
+
+
+def test_what_rules_of_the_bucket_removed_of_older_months_is_told() -> None:
+    files = [f"{AWS}/e-1.csv.gz"]
+    manifests = {
+        f"x/metadata/BILLING_PERIOD={month}/e-Manifest.json": aws(
+            f"x/data/BILLING_PERIOD={month}/e-1.csv.gz"
+        )
+        for month in ("2026-07", "2026-10")
+    }
+    found = counted(files, manifests, [OCTOBER])
+    assert [*found.files] == files
+    assert found.notes == (
+        "No file is there of those that x/metadata/BILLING_PERIOD=2026-07/e-Manifest.json names.",
+    )
+
+
+def test_of_deliveries_of_which_only_manifests_are_kept_the_newest_counts() -> None:
+    files = [f"{AWS}/{SECOND}/e-1.csv.gz"]
+    manifests = {
+        f"{METADATA}/{one}/e-Manifest.json": aws(f"{AWS}/{one}/e-1.csv.gz")
+        for one in (FIRST, SECOND)
+    }
+    found = counted(files, manifests)
+    assert [*found.files] == files
+    assert not found.notes
+
+
+@pytest.mark.parametrize("content", [b"", b'{"dataFiles": [', b"\x80"])
+def test_a_manifest_that_is_cut_is_refused(content: bytes) -> None:
+    with pytest.raises(RejectedInput, match=r"e-Manifest\.json is cut") as refused:
+        counted([f"{AWS}/e-1.csv.gz"], {f"{METADATA}/e-Manifest.json": content})
+    assert refused.value.code == "incomplete_export"
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "said", "is_whole"),
+    [
+        ("part_0.csv", 99, 100, False),
+        ("part_0.csv", 100, 100, True),
+        ("part_0.csv", 0, None, False),
+        ("part_0.csv.gz", 0, None, False),
+        # What Azure says of a compressed file may be the length of what is in it.
+        ("part_0.csv.gz", 99, 100, True),
+        ("part_0.snappy.parquet", 99, 100, True),
+    ],
+)
+@pytest.mark.parametrize("has_manifest", [True, False])
+def test_a_file_that_is_cut_is_refused(
+    name: str, size: int, said: int | None, is_whole: bool, has_manifest: bool
+) -> None:
+    document = {"blobs": [{"blobName": f"x/{name}", "byteCount": said}]}
+    manifests = {"x/manifest.json": json.dumps(document).encode()} if has_manifest else {}
+    found = [FoundFile(f"x/{name}", 0.0, size), *(FoundFile(one, 0.0, 9) for one in manifests)]
+    if is_whole or (size and not has_manifest):
+        assert counted_files(found, manifests).files == (f"x/{name}",)
+        return
+    with pytest.raises(RejectedInput, match=name) as refused:
+        counted_files(found, manifests)
+    assert refused.value.code == "incomplete_export"
+
+
+def test_files_of_other_forms_are_told() -> None:
+    found = counted(["x/a.csv", "x/b.csv.zip", "x/c.xlsx", "x/._b.csv.zip", "x/README.md"])
+    assert found.files == ("x/a.csv",)
+    assert found.notes == ("Of no form that is read, and left out: x/b.csv.zip, x/c.xlsx.",)
+
+
+def test_a_copy_is_as_old_as_its_delivery() -> None:
+    """A file that was copied later knows no later costs."""
+    files = [f"{AWS}/{SECOND}/e-1.csv.gz", "y/e.csv"]
+    manifests = {f"{METADATA}/e-Manifest.json": aws(files[0])}
+    found = [FoundFile(one, 1.9e9, 9) for one in (*files, *manifests)]
+    delivered = datetime(2026, 10, 6, tzinfo=UTC).timestamp()
+    assert counted_files(found, manifests).delivered == {files[0]: delivered, files[1]: 1.9e9}
+
+
 @pytest.mark.parametrize(
     "files",
     [
@@ -270,7 +380,7 @@ def test_several_deliveries_without_a_manifest_are_refused(files: list[str]) -> 
     assert refused.value.code == "several_deliveries"
 
 
-@pytest.mark.parametrize("content", [b"{", b"[]", b"{}", b'{"dataFiles": [1], "blobs": ["x"]}'])
+@pytest.mark.parametrize("content", [b"[]", b"{}", b'"{"', b'{"dataFiles": [1], "blobs": ["x"]}'])
 def test_other_json_files_are_no_manifests(content: bytes) -> None:
     files = ["a/one.csv", "a/two.csv"]
     found = counted(files, {"a/manifest.json": content})

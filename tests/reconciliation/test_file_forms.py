@@ -132,10 +132,11 @@ def test_files_of_focus_and_of_a_cur_are_refused(tmp_path: Path) -> None:
     assert refused.value.code == "mixed_export"
 
 
-def test_an_empty_file_charges_nothing(tmp_path: Path) -> None:
+def test_a_file_without_a_byte_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "1.csv", [focus("10")])
     (tmp_path / "2.csv").touch()
-    assert billed(ExportedCosts([tmp_path])) == 10
+    with pytest.raises(RejectedInput, match=r"2\.csv has no bytes"):
+        billed(ExportedCosts([tmp_path]))
 
 
 def test_charges_in_two_kinds_of_cur_are_refused(tmp_path: Path) -> None:

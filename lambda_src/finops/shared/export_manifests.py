@@ -38,6 +38,16 @@ def named_files(document: Mapping[str, Any]) -> list[str]:
     return [one for one in names if isinstance(one, str) and one]
 
 
+def named_sizes(document: Mapping[str, Any]) -> dict[str, int]:
+    """The bytes of each file, where a manifest says them, as Azure's does."""
+    blobs = document.get("blobs")
+    return {
+        str(one.get("blobName")): size
+        for one in (blobs if isinstance(blobs, list) else [])
+        if isinstance(one, dict) and isinstance(size := one.get("byteCount"), int)
+    }
+
+
 def export_identity(document: Mapping[str, Any]) -> str:
     """What tells an export from others of the same name and folders, as far as a manifest says.
 

@@ -21,6 +21,7 @@ from finops.reconciliation.adapters.s3 import (
     counted_export,
     stored_files,
 )
+from finops.reconciliation.deliveries import COMPARED_MONTHS
 from finops.reconciliation.ports import CostSource
 from finops.shared.errors import RejectedInput
 from finops.shared.periods import Month
@@ -100,7 +101,7 @@ class ExportEngines:
         files = [stored_files(one) for one in exports]
         paths = [Path(one) for one in inputs if not one.startswith("s3://")]
         if paths:
-            files.append(of_paths(paths))
+            files.append(of_paths(paths, months[-COMPARED_MONTHS:]))
         s3 = self.client("s3") if uris else None
         return ExportedCosts(sum(files[1:], files[0]), s3=s3, scratch=self.scratch)
 

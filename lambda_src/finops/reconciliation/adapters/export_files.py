@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from finops.reconciliation.deliveries import (
 )
 from finops.shared.errors import RejectedInput
 from finops.shared.export_manifests import is_manifest
+from finops.shared.periods import Month
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,7 @@ class ExportFiles:
     Attributes:
         names: Paths, and URIs of `objects`, sorted.
         deliveries: Of each name, what the files of one delivery share: they hold no charge twice.
-        delivered: When the newest of them was written, in seconds since 1970.
+        delivered: When the newest of them was made, in seconds since 1970.
         objects: Those in S3, by their URIs.
         notes: What was left out.
 
@@ -60,7 +61,7 @@ class ExportFiles:
     notes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        if len({one.endswith(".parquet") for one in self.names}) > 1:
+        if len({one.lower().endswith(".parquet") for one in self.names}) > 1:
             raise RejectedInput(
                 f"{self.place} has both Parquet and CSV files, so charges would count twice",
                 code="mixed_export",
@@ -83,7 +84,7 @@ class ExportFiles:
 
     @property
     def day(self) -> date:
-        """The day on which the newest of them was written, UTC."""
+        """The day on which the newest of them was made, UTC."""
         return datetime.fromtimestamp(self.delivered, UTC).date()
 
 
@@ -92,13 +93,17 @@ def files_told(count: int) -> str:
     return f"{count} {'file' if count == 1 else 'files'}"
 
 
-def of_paths(paths: Sequence[Path]) -> ExportFiles:
+def of_paths(paths: Sequence[Path], needed: Collection[Month] | None = None) -> ExportFiles:
     """The files of an export that count: files as they are given, folders by their manifests.
+
+    Args:
+        paths: Files and folders.
+        needed: As `counted_files` says.
 
     Raises:
         RejectedInput: `no_export`, `mixed_export`, or as `counted_files` says.
     """
-    made = [_of_folder(path) if path.is_dir() else _of_file(path) for path in paths]
+    made = [_of_folder(path, needed) if path.is_dir() else _of_file(path) for path in paths]
     whole = sum(made[1:], made[0]) if made else ExportFiles(names=())
     if not whole.names:
         where = ", ".join(map(str, paths))
@@ -127,28 +132,29 @@ def of_objects(
         deliveries={
             found[key].uri: f"{origin}#{number}" for key, number in counted.deliveries.items()
         },
-        delivered=max(one.written.timestamp() for one in found.values()),
+        delivered=max(counted.delivered.values()),
         objects={one.uri: one for one in found.values()},
         notes=counted.notes,
     )
 
 
 def _of_file(path: Path) -> ExportFiles:
-    if not (path.is_file() and path.name.endswith(DATA_SUFFIXES)):
+    if not (path.is_file() and path.name.lower().endswith(DATA_SUFFIXES)):
         return ExportFiles(names=())
     name = str(path)
     return ExportFiles(names=[name], deliveries={name: name}, delivered=path.stat().st_mtime)
 
 
-def _of_folder(folder: Path) -> ExportFiles:
+def _of_folder(folder: Path, needed: Collection[Month] | None) -> ExportFiles:
     found = sorted(one for one in folder.rglob("*") if one.is_file())
     # A folder below the export's root may be given: its own name tells the period.
     root = folder.resolve().parent
     names = {one: one.resolve().relative_to(root).as_posix() for one in found}
-    written = {name: one.stat().st_mtime for one, name in names.items()}
+    stats = {name: one.stat() for one, name in names.items()}
     counted = counted_files(
-        [FoundFile(name, moment) for name, moment in written.items()],
+        [FoundFile(name, stat.st_mtime, stat.st_size) for name, stat in stats.items()],
         {name: one.read_bytes() for one, name in names.items() if is_manifest(name)},
+        needed,
     )
     paths = {name: str(one) for one, name in names.items()}
     return ExportFiles(
@@ -156,6 +162,6 @@ def _of_folder(folder: Path) -> ExportFiles:
         deliveries={
             paths[name]: f"{folder}#{number}" for name, number in counted.deliveries.items()
         },
-        delivered=max((written[name] for name in counted.files), default=0.0),
+        delivered=max(counted.delivered.values(), default=0.0),
         notes=counted.notes,
     )

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 #: Of so many rows, at least, those of different files are compared.
 _COMPARED_ROWS: Final = 200_000
-#: What DuckDB says of a CSV file without a byte.
-_OF_AN_EMPTY_FILE: Final = (("column0", "VARCHAR"), ("filename", "VARCHAR"))
 
 
 class ExportedCosts(ChargeTable):
@@ -100,8 +98,6 @@ class ExportedCosts(ChargeTable):
             described = self._run(self._connection, f"DESCRIBE SELECT * FROM {self._scan([name])}")
             columns = tuple((str(name), str(kind)) for name, kind, *_ in described)
             files.setdefault(columns, []).append(name)
-        if len(files) > 1:
-            files.pop(_OF_AN_EMPTY_FILE, None)
         found = []
         for columns, names in files.items():
             form = ExportColumns(dict(columns), file=Path(names[0]).name)
@@ -244,7 +240,7 @@ def _is_constant(expression: str) -> bool:
 
 
 def _is_parquet(name: str) -> bool:
-    return name.endswith(".parquet")
+    return name.lower().endswith(".parquet")
 
 
 def _as_pattern(path: str) -> str:

@@ -13,7 +13,12 @@ from finops.reconciliation.adapters.export_files import (
     StoredObject,
     of_objects,
 )
-from finops.reconciliation.deliveries import CountedFiles, FoundFile, counted_files
+from finops.reconciliation.deliveries import (
+    COMPARED_MONTHS,
+    CountedFiles,
+    FoundFile,
+    counted_files,
+)
 from finops.reconciliation.report import MEDIA_TYPES
 from finops.shared.aws import aws_errors
 from finops.shared.errors import FinOpsError, RejectedInput
@@ -144,8 +149,8 @@ class CountedExport:
 
     @property
     def delivered(self) -> float:
-        """When the newest of them was written, in seconds since 1970."""
-        return max(self._written(key) for key in self.names)
+        """When the newest of them was made, in seconds since 1970."""
+        return max(self.counted.delivered.values())
 
     @property
     def version(self) -> str:
@@ -193,12 +198,16 @@ def counted_export(s3: Any, uri: str, months: Sequence[Month]) -> CountedExport:
             if _is_in(one["Key"], prefix) and _partition(one["Key"]) in {None, *wanted}
         }
         counted = counted_files(
-            [FoundFile(key, one["LastModified"].timestamp()) for key, one in listed.items()],
+            [
+                FoundFile(key, one["LastModified"].timestamp(), one["Size"])
+                for key, one in listed.items()
+            ],
             {
                 key: s3.get_object(Bucket=bucket, Key=key)["Body"].read()
                 for key in listed
                 if is_manifest(key)
             },
+            months[-COMPARED_MONTHS:],
         )
     if not counted.files:
         raise RejectedInput(
