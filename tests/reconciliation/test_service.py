@@ -198,6 +198,28 @@ budgets: {{A: {{monthly_target: {target}, alert_threshold_pct: 5}}}}
     assert "A: budget" not in {one.line for one in revised.report.changes}
 
 
+def test_the_year_keeps_the_budget_of_a_unit_that_closed_months_had_under_another_name() -> None:
+    def settings(unit: str, target: int) -> Configuration:
+        return parse(
+            f"""
+linked_accounts: [{{id: "222222222222", business_unit: {unit}}}]
+budgets: {{{unit}: {{monthly_target: {target}, from: 2026-10}}}}
+"""
+        )
+
+    store, months = FakeStore(), OCTOBER.plus(1)
+    charges = [charge("310"), charge("20", start=months.first)]
+    first = reconciler(charges, store=store, configuration=settings("A", 300))
+    first.run(OCTOBER, now=NOW, close=True)
+    renamed = reconciler(charges, store=store, configuration=settings("Z", 900))
+    year = renamed.run(months, now=NOW).report.year
+    assert year
+    lines = {one.unit: (one.actual, one.budget, one.year_budget) for one in year.lines}
+    assert lines["A"] == (0, 300, 300)
+    assert lines["Z"] == (330, 900, 1800)
+    assert lines["All"] == (330, 1200, 2100)
+
+
 def test_two_runs_that_close_at_once_make_one_revision() -> None:
     store = FakeStore()
     mine = reconciler(usual(), store=store)

@@ -20,7 +20,7 @@ _ALL: Final = "All"
 
 
 def year_to_date(costs: Costs, trends: Sequence[Trend]) -> Year:
-    """A line for everything and for each unit of the trends, whose amounts it adds up.
+    """A line for everything, each unit of the trends, and each that only a budget names.
 
     Args:
         costs: Of the last thirteen months.
@@ -33,9 +33,11 @@ def year_to_date(costs: Costs, trends: Sequence[Trend]) -> Year:
         trend.unit: dict(zip(to_date, trend.amounts[-len(to_date) :], strict=True))
         for trend in trends
     }
-    units = [trend.unit for trend in trends[1:]]
-    before = _year_before(costs, units)
     budgets = {month: _targets(costs, month) for month in year}
+    gone = {unit for month in year for unit in budgets[month]} - known.keys()
+    known |= {unit: _nothing_in(known[_ALL]) for unit in gone}
+    units = [*(trend.unit for trend in trends[1:]), *sorted(gone)]
+    before = _year_before(costs, units)
     lines = [
         _line(unit, known[unit], {month: budgets[month].get(unit) for month in year}, before[unit])
         for unit in units
@@ -51,6 +53,11 @@ def year_to_date(costs: Costs, trends: Sequence[Trend]) -> Year:
         months_without_data=tuple(str(month) for month in to_date if whole[month] is None),
         lines=tuple(lines),
     )
+
+
+def _nothing_in(whole: Mapping[Month, Decimal | None]) -> dict[Month, Decimal | None]:
+    """Costs of a unit that has none, such as one that closed months had a budget for."""
+    return {month: None if amount is None else Decimal(0) for month, amount in whole.items()}
 
 
 def _targets(costs: Costs, month: Month) -> dict[str, Decimal]:
