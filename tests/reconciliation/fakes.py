@@ -10,10 +10,11 @@ from decimal import Decimal
 from typing import Any
 
 from finops.invoices.identity import number_key
+from finops.reconciliation.anomaly_services import ServiceCosts
 from finops.reconciliation.aws_budgets import AwsBudget
 from finops.reconciliation.collection import EvidenceCollector
 from finops.reconciliation.configuration import parse
-from finops.reconciliation.daily_usage import usage_of_charges
+from finops.reconciliation.daily_usage import services_of_charges, usage_of_charges
 from finops.reconciliation.domain import (
     Charge,
     ChargeCategory,
@@ -26,6 +27,7 @@ from finops.reconciliation.domain import (
     UnitBudget,
 )
 from finops.reconciliation.ports import (
+    AnomalyQuery,
     ChargeQuery,
     ControlTotal,
     Detail,
@@ -134,6 +136,9 @@ class FakeSource:
 
     def usage_by_day(self, query: UsageQuery) -> Iterator[LineUsage]:
         return usage_of_charges(self.charges, query)
+
+    def costs_by_service(self, query: AnomalyQuery) -> Sequence[Mapping[str, ServiceCosts]]:
+        return services_of_charges(self.charges, query)
 
     def lacks(self, _metric: Metric, _month: Month) -> str:
         return ""

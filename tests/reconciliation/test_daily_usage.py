@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from finops.reconciliation.adapters.exports import ExportedCosts
-from finops.reconciliation.daily_usage import usage_of_charges
+from finops.reconciliation.anomaly_services import AccountDays, ServiceCosts
+from finops.reconciliation.daily_usage import services_of_charges, usage_of_charges
 from finops.reconciliation.domain import LineUsage, Metric, UsageSource
 from finops.reconciliation.mapping import Ownership, TagRule
-from finops.reconciliation.ports import UsageQuery
+from finops.reconciliation.ports import AnomalyQuery, UsageQuery
 from tests.reconciliation.export_files import Row, focus, write
 from tests.reconciliation.fakes import OCTOBER
 
@@ -84,3 +85,28 @@ def test_an_export_sums_lines_as_its_charges_do(
 def test_no_lines_have_no_usage(tmp_path: Path) -> None:
     source = ExportedCosts([write(tmp_path / "focus.csv", [focus("1")])])
     assert not list(source.usage_by_day(UsageQuery(month=OCTOBER, metric=Metric.NET, lines={})))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_export_sums_services_of_anomalies_as_its_charges_do(tmp_path: Path, seed: int) -> None:
+    """Those of a payer's own account, of one with all services, and one without any."""
+    source = ExportedCosts([write(tmp_path / "focus.csv", rows_by_chance(seed))])
+    days = [(date(2026, 10, 1), date(2026, 10, 31)), (date(2026, 10, 9), date(2026, 10, 9))]
+    anomalies = [
+        AccountDays(account, first, last)
+        for account in ("222222222222", "333333333333", "111111111111", "444444444444")
+        for first, last in (*days, (date(2026, 9, 30), date(2026, 10, 4)))
+    ]
+    query = AnomalyQuery(since=date(2026, 9, 5), anomalies=anomalies)
+    found = source.costs_by_service(query)
+    nothing = ServiceCosts(Decimal(0), Decimal(0))
+    wanted = [
+        {service: costs for service, costs in services.items() if costs != nothing}
+        for services in services_of_charges(source.charges, query)
+    ]
+    assert [
+        {service: costs for service, costs in services.items() if costs != nothing}
+        for services in found
+    ] == wanted
+    assert any(costs.usual for services in wanted for costs in services.values())
+    assert [len(services) for services in wanted[-3:]] == [0, 0, 0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from finops.reconciliation.ports import Stored
-from finops.reconciliation.report import Report, as_document
+from finops.reconciliation.report import Report
 from finops.shared.audit import AuditEvent, digest
 
 
@@ -22,7 +22,7 @@ def reconciled_event(
 
     `said_to_be` is who asked for it, as the caller of the function wrote.
     """
-    document = digest(as_document(report))
+    document = digest(stored.document)
     return AuditEvent(
         stream="reconciliation",
         action="month.closed" if report.revision == 1 else "month.reconciled",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 from finops.reconciliation.anomalies import HISTORY_DAYS, Unusual
-from finops.reconciliation.anomaly_services import DAYS_BEFORE, driving_services, service_days
+from finops.reconciliation.anomaly_services import AccountDays, driving_services
 from finops.reconciliation.comparison.breakdowns import ASKED_MONTHS
 from finops.reconciliation.comparison.evidence import Evidence
 from finops.reconciliation.configuration import Configuration
@@ -16,6 +16,7 @@ from finops.reconciliation.invoice_check import check_invoices, focus_rule
 from finops.reconciliation.mapping import Account, CostMapping, Ownership
 from finops.reconciliation.month_rates import MonthRates
 from finops.reconciliation.ports import (
+    AnomalyQuery,
     BudgetRows,
     ChargeQuery,
     CostSource,
@@ -308,17 +309,12 @@ class EvidenceCollector:
         """Of each account and its days, the services that moved most, the largest first."""
         if not unusual:
             return []
-        first = min(days.first for _, days in unusual) - timedelta(days=DAYS_BEFORE)
-        charges = self.source.charges(
-            ChargeQuery(
-                first=max(first_day, first),
-                end=max(days.last for _, days in unusual) + timedelta(days=1),
-                detail=Detail.ACCOUNT_SERVICE_DAYS,
-                accounts=tuple(sorted({account for account, _ in unusual})),
-            )
-        )
-        by_account = service_days(charges)
-        return [driving_services(by_account.get(account, {}), days) for account, days in unusual]
+        anomalies = [AccountDays(account, days.first, days.last) for account, days in unusual]
+        found = self.source.costs_by_service(AnomalyQuery(since=first_day, anomalies=anomalies))
+        return [
+            driving_services(services, days)
+            for services, (_, days) in zip(found, unusual, strict=True)
+        ]
 
     def _notes(self, month: Month, known_until: date, *, closed: bool) -> tuple[str, ...]:
         notes = []

@@ -24,7 +24,8 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final, Protocol
 
-from finops.reconciliation.daily_usage import usage_of_charges
+from finops.reconciliation.anomaly_services import ServiceCosts
+from finops.reconciliation.daily_usage import services_of_charges, usage_of_charges
 from finops.reconciliation.domain import (
     FINAL_AFTER,
     Charge,
@@ -39,6 +40,7 @@ from finops.reconciliation.domain import (
 )
 from finops.reconciliation.mapping import TagRule
 from finops.reconciliation.ports import (
+    AnomalyQuery,
     AnswerCache,
     ChargeQuery,
     ControlTotal,
@@ -187,6 +189,10 @@ class CostExplorerCosts:
     def usage_by_day(self, query: UsageQuery) -> Iterator[LineUsage]:
         """Summed here: Cost Explorer knows no lines."""
         return usage_of_charges(self.charges, query)
+
+    def costs_by_service(self, query: AnomalyQuery) -> Sequence[Mapping[str, ServiceCosts]]:
+        """Summed here, as usage by day is."""
+        return services_of_charges(self.charges, query)
 
     def committed_costs(self, _month: Month) -> Sequence[CommittedCosts]:
         """Nothing: it knows no list prices."""

@@ -1,11 +1,12 @@
-"""Usage of days by the lines of a report, of a source that does not sum it up itself."""
+"""Usage of days, summed from the charges of a source that does not sum it up itself."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from finops.reconciliation.anomaly_services import ServiceCosts, costs_by_service
 from finops.reconciliation.domain import Charge, LineUsage, UsageSource
-from finops.reconciliation.ports import ChargeQuery, Detail, UsageQuery
+from finops.reconciliation.ports import AnomalyQuery, ChargeQuery, Detail, UsageQuery
 
 
 def usage_of_charges(
@@ -30,3 +31,16 @@ def usage_of_charges(
         )
         if line is not None:
             yield LineUsage(line, one.period_start, one.cost(query.metric))
+
+
+def services_of_charges(
+    charges: Callable[[ChargeQuery], Iterable[Charge]], query: AnomalyQuery
+) -> list[dict[str, ServiceCosts]]:
+    """Of each anomaly, what its account's services cost; one pass for all."""
+    daily = ChargeQuery(
+        first=query.first,
+        end=query.end,
+        detail=Detail.ACCOUNT_SERVICE_DAYS,
+        accounts=query.accounts,
+    )
+    return costs_by_service(charges(daily), query.anomalies)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol
 
+from finops.reconciliation.anomaly_services import AccountDays, ServiceCosts
 from finops.reconciliation.aws_budgets import AwsBudget
 from finops.reconciliation.configuration import OrganizationTags
 from finops.reconciliation.domain import (
@@ -99,6 +100,34 @@ class UsageQuery:
     tag_rules: tuple[TagRule, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnomalyQuery:
+    """Whose billed usage by service is asked for.
+
+    Attributes:
+        since: Days of the billing period before this one are left out.
+        anomalies: At least one.
+    """
+
+    since: date
+    anomalies: Sequence[AccountDays]
+
+    @property
+    def first(self) -> date:
+        """The first day of the billing period that counts."""
+        return max(self.since, min(one.known_from for one in self.anomalies))
+
+    @property
+    def end(self) -> date:
+        """The day after the last."""
+        return max(one.last for one in self.anomalies) + timedelta(days=1)
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """Sorted."""
+        return tuple(sorted({one.account for one in self.anomalies}))
+
+
 @dataclass(frozen=True, slots=True)
 class ControlTotal:
     """A source's own total of a month's billed costs, queried separately from the charges."""
@@ -124,6 +153,9 @@ class CostSource(Protocol):
 
     def usage_by_day(self, query: UsageQuery) -> Iterable[LineUsage]:
         """The usage, in any order and number of parts."""
+
+    def costs_by_service(self, query: AnomalyQuery) -> Sequence[Mapping[str, ServiceCosts]]:
+        """Of each anomaly, by service; services without costs on these days may be missing."""
 
     def lacks(self, metric: Metric, month: Month) -> str:
         """What the source would need to know this cost of the month's charges; empty if nothing."""

@@ -7,7 +7,7 @@ adds up to its total in every format. Everything is in a fixed order.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from datetime import date
 from decimal import Decimal
 from enum import Enum, StrEnum
@@ -455,22 +455,23 @@ def as_document(report: Report) -> dict[str, Any]:
 
 
 def _json_value(value: Any) -> Any:
-    if value is None or isinstance(value, bool | int):
-        return value
+    # Amounts come first: there are a hundred times as many as of all else.
     if isinstance(value, Decimal):
         return f"{value:f}"
+    if isinstance(value, tuple):
+        return [_json_value(one) for one in value]
+    if value is None or isinstance(value, int):
+        return value
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, tuple):
-        return [_json_value(one) for one in value]
     if is_dataclass(value):
         return _json_object(value)
     return str(value)
 
 
 def _json_object(value: Any) -> dict[str, Any]:
-    found = {one.name: _json_value(getattr(value, one.name)) for one in fields(value)}
+    found = {name: _json_value(getattr(value, name)) for name in value.__dataclass_fields__}
     former = {old: found[new] for new, old in FORMER_KEYS.items() if new in found}
     return found | former

@@ -16,6 +16,11 @@ from typing import Any, Final
 
 import duckdb
 
+from finops.reconciliation.adapters.charge_days import (
+    BILLED_DAY,
+    costs_by_service,
+    usage_by_day,
+)
 from finops.reconciliation.adapters.export_columns import ExportColumns, tag_column
 from finops.reconciliation.adapters.export_costs import RESERVED, UPFRONT_FEE, ExportCosts
 from finops.reconciliation.adapters.row_notes import (
@@ -23,6 +28,7 @@ from finops.reconciliation.adapters.row_notes import (
     note_of_charges_ahead,
     notes_of_rows,
 )
+from finops.reconciliation.anomaly_services import ServiceCosts
 from finops.reconciliation.domain import (
     Charge,
     ChargeCategory,
@@ -31,13 +37,19 @@ from finops.reconciliation.domain import (
     Metric,
     PriceEffect,
     TaggedCosts,
-    UsageSource,
     category_of_focus,
     category_of_record_type,
     costs_known_until,
 )
 from finops.reconciliation.mapping import TagKey, TagRule
-from finops.reconciliation.ports import ChargeQuery, ControlTotal, Detail, TagQuery, UsageQuery
+from finops.reconciliation.ports import (
+    AnomalyQuery,
+    ChargeQuery,
+    ControlTotal,
+    Detail,
+    TagQuery,
+    UsageQuery,
+)
 from finops.shared.errors import ConfigurationError, FinOpsError, RejectedInput
 from finops.shared.periods import Month, month_end
 
@@ -119,14 +131,14 @@ class ChargeTable(ABC):
             "payer_account": "payer_account",
             "linked_account": "linked_account" if with_account else "''",
             "service": "service" if with_service else "''",
-            "period_start": "billing_month" if by_month else _DAY,
+            "period_start": "billing_month" if by_month else BILLED_DAY,
             "category": "category",
             "charge_class": "charge_class",
             "currency": "currency",
             "invoice_id": "invoice_id" if by_month else "''",
             "issuer": "issuer" if by_month else "''",
             "tag_rule": "tag_rule" if query.tag_rules else "''",
-            "arose_on": "NULL" if by_month else f"nullif(charge_day, {_DAY})",
+            "arose_on": "NULL" if by_month else f"nullif(charge_day, {BILLED_DAY})",
         }
         values: dict[str, object] = {
             "first_month": Month.of(query.first).first,
@@ -134,7 +146,7 @@ class ChargeTable(ABC):
         }
         where = ["billing_month >= $first_month", "billing_month < $end_month"]
         if not by_month:
-            where += [f"{_DAY} >= $first", f"{_DAY} < $end"]
+            where += [f"{BILLED_DAY} >= $first", f"{BILLED_DAY} < $end"]
             fees = query.detail is Detail.DAILY_FEES
             where.append("is_daily AND NOT is_usage" if fees else "is_usage")
             values |= {"first": query.first, "end": query.end}
@@ -155,25 +167,13 @@ class ChargeTable(ABC):
             yield self._charge(row, kept.setdefault)
 
     def usage_by_day(self, query: UsageQuery) -> Iterator[LineUsage]:
-        """Days of the billing period."""
+        """Summed by DuckDB."""
         self._read(query.tag_rules)
-        sources = {
-            name: [getattr(one, name) for one in query.lines] for name in UsageSource._fields
-        }
-        named = ", ".join(f"unnest(${name}::VARCHAR[]) AS {name}" for name in sources)
-        rule = "tag_rule" if query.tag_rules else "''"
-        usage = ChargeCategory.USAGE.value
-        rows = self._streamed(
-            f"WITH sources AS (SELECT {named}, unnest($lines::INTEGER[]) AS line),"
-            f" usage AS (SELECT payer_account, linked_account,"
-            f" coalesce(nullif(service, ''), '{usage}') AS service, {rule} AS tag_rule, currency,"
-            f" {_DAY} AS day, {query.metric} AS amount"
-            " FROM charges WHERE is_usage AND billing_month = $first)"
-            " SELECT line, day, CAST(sum(amount) AS VARCHAR)"
-            f" FROM usage JOIN sources USING ({', '.join(sources)}) GROUP BY 1, 2",
-            {**sources, "lines": [*query.lines.values()], "first": query.month.first},
-        )
-        return (LineUsage(line, day, Decimal(amount or 0)) for line, day, amount in rows)
+        return usage_by_day(self._streamed, query)
+
+    def costs_by_service(self, query: AnomalyQuery) -> list[dict[str, ServiceCosts]]:
+        """Summed by DuckDB."""
+        return costs_by_service(self._streamed, query)
 
     def lacks(self, metric: Metric, month: Month) -> str:
         """Amortized cost needs columns that an export may leave out, net cost those of AWS."""
@@ -543,10 +543,4 @@ _FEW_DAYS: Final = 3
 _COSTS: Final = ", ".join(
     f"CAST(sum({name}) AS VARCHAR) AS {name}"
     for name in ("billed", "amortized", "net", "net_amortized")
-)
-_DAY: Final = (
-    # A charge is of its billing period, whenever it arose: a correction of an earlier day is
-    # entered on the period's first.
-    "greatest(least(charge_day, CAST(billing_month + INTERVAL 1 MONTH - INTERVAL 1 DAY AS DATE)),"
-    " billing_month)"
 )

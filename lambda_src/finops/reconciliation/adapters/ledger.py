@@ -7,7 +7,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
-from finops.reconciliation.daily_usage import usage_of_charges
+from finops.reconciliation.anomaly_services import ServiceCosts
+from finops.reconciliation.daily_usage import services_of_charges, usage_of_charges
 from finops.reconciliation.domain import (
     Charge,
     ChargeCategory,
@@ -20,7 +21,14 @@ from finops.reconciliation.domain import (
     costs_known_until,
 )
 from finops.reconciliation.mapping import TagRule
-from finops.reconciliation.ports import ChargeQuery, ControlTotal, Detail, TagQuery, UsageQuery
+from finops.reconciliation.ports import (
+    AnomalyQuery,
+    ChargeQuery,
+    ControlTotal,
+    Detail,
+    TagQuery,
+    UsageQuery,
+)
 from finops.shared.data_api import DataApi, Value
 from finops.shared.periods import Month, month_end
 
@@ -91,6 +99,9 @@ class LedgerCosts:
 
     def usage_by_day(self, query: UsageQuery) -> Iterator[LineUsage]:
         return usage_of_charges(self.charges, query)
+
+    def costs_by_service(self, query: AnomalyQuery) -> Sequence[Mapping[str, ServiceCosts]]:
+        return services_of_charges(self.charges, query)
 
     def committed_costs(self, _month: Month) -> Sequence[CommittedCosts]:
         """Nothing: it knows no list prices."""
