@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from finops.cli import billing as billing_commands
+from finops.cli import billing_loads
 from finops.cli import invoices as invoice_commands
 from finops.cli.invoices import COLUMNS
 from finops.cli.main import COMMANDS, finops, main
@@ -73,13 +74,34 @@ def test_columns_go_in_order_of_their_worth_and_are_named() -> None:
     out, shown, told = terminal(80)
     out.answer({"invoices": [ROW]}, rows="invoices", columns=COLUMNS)
     head, *rows = shown.getvalue().splitlines()
-    assert head.split() == ["id", "status", "vendor", "currency", "total", "reason"]
+    assert head.split() == ["id", "status", "vendor", "invoice", "number", "currency", "total"]
     assert "1200.00" in rows[0]
+    assert " ".join("".join(rows[1:]).split()) == f"reason: {ROW['reason']}"
     assert "also shows: file, serial number" in told.getvalue()
     wide, everything, silent = terminal(400)
     wide.answer({"invoices": [ROW]}, rows="invoices", columns=COLUMNS)
     assert ROW["file"] in everything.getvalue()
     assert silent.getvalue() == ""
+
+
+def test_what_tells_rows_apart_is_there_at_any_usual_width() -> None:
+    row: dict[str, Any] = {
+        **dict.fromkeys(billing_loads.COLUMNS, "17"),
+        "load_id": 12,
+        "received_at": "2026-03-31T12:00:00+00:00",
+        "dataset": "north-region",
+        "file": "billing/north-region/march-2026.csv",
+        "status": "LOADED_WITH_REJECTS",
+        "error": "2 of 17 rows are in quarantine",
+    }
+    columns = ("load_id", "received_at", "dataset", *billing_loads.COLUMNS)
+    for width in (60, 80, 100):
+        out, shown, told = terminal(width)
+        out.answer({"files": [row]}, rows="files", columns=columns)
+        head = shown.getvalue().partition("\n")[0]
+        assert {"load", "dataset", "file", "status"} <= set(head.split())
+        assert row["error"] in " ".join(shown.getvalue().split())
+        assert "rows read" in " ".join(told.getvalue().split())
 
 
 def test_an_empty_column_goes_before_any_with_values() -> None:
@@ -90,8 +112,8 @@ def test_an_empty_column_goes_before_any_with_values() -> None:
 
 def test_long_values_end_with_an_ellipsis_and_prose_wraps_between_words() -> None:
     out, shown, _ = terminal(60)
-    rows = [{"id": "1", "vendor": "v" * 60, "reason": "a reason of several whole words " * 3}]
-    out.answer({"rows": rows}, rows="rows", columns=("id", "vendor", "reason"))
+    rows = [{"id": "1", "vendor": "v" * 60, "description": "a reason of several whole words " * 3}]
+    out.answer({"rows": rows}, rows="rows", columns=("id", "vendor", "description"))
     text = shown.getvalue()
     assert "v…" in text
     words = {word for line in text.splitlines()[1:] for word in line.split()}

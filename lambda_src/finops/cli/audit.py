@@ -18,6 +18,7 @@ from finops.audit.trail_verifier import TrailVerifier, Verdict
 from finops.audit.verification import Problem
 from finops.cli.options import common, limit_option
 from finops.cli.output import Exit, Output
+from finops.cli.tables import cell
 from finops.deployment.environment import Environment
 from finops.shared.audit import PERSONAL_PREFIX, canonical
 from finops.shared.errors import RejectedInput
@@ -185,7 +186,8 @@ def _deployed(environment: Environment) -> AuditDeployment:
 def _sealed(verdict: Verdict) -> str:
     if verdict.last_head is None:
         return "no head covers them yet"
-    return f"{verdict.heads} heads, the newest of {verdict.last_head.get('written_at')}"
+    heads = "1 head" if verdict.heads == 1 else f"{verdict.heads} heads, the newest"
+    return f"{heads} of {cell(verdict.last_head.get('written_at'))}"
 
 
 def _name(problem: Problem) -> str:

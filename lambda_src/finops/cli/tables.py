@@ -26,14 +26,15 @@ PROSE: Final = frozenset(
     {"error", "detail", "reason", "message", "value", "text", "evidence", "doubts", "description"}
     | {"problem", "remedy", "before", "after", "raw"}
 )
-#: Columns that a narrow terminal does without, those of least worth first.
+#: Columns that a narrow terminal does without, those of least worth first. Prose, which then stands
+#: below its row, goes before what tells rows apart.
 LEAST_WORTH: Final = (
     *("latency_ms", "default_of", "spend_at", "forecast_variance", "forecasted_spend"),
     *("sender", "sequence", "load_id", "rows_unchanged", "rows_updated", "applied_at", "variance"),
     *("actual_spend", "time_unit", "confidence", "serial_number", "invoice_date", "received_at"),
-    *("rows_inserted", "rows_read", "file", "invoice_number", "stream", "dataset", "kind"),
-    "check",
-    *("amount_usd", "rows_quarantined", "code", "page", "reason", "detail", "error"),
+    *("rows_inserted", "rows_read", "delivery", "stream", "kind", "check", "code", "page"),
+    *("amount_usd", "reason", "detail", "error", "rows_quarantined"),
+    *("file", "invoice_number", "dataset"),
 )
 STYLES: Final = {
     "APPLIED": "green",
@@ -97,7 +98,8 @@ def fitted(
 ) -> tuple[RenderableType, tuple[str, ...]]:
     """A table that is no wider than the terminal, and the columns that it does without.
 
-    Columns without any value go first, then those of `LEAST_WORTH`, then the last ones. What is
+    Columns without any value go first, then those of `LEAST_WORTH`, then the last ones, at last the
+    status. What is
     longer than its column ends with an ellipsis, and prose wraps between words: in its column, or
     below its row.
 
@@ -175,7 +177,8 @@ def _widths(
     }
     dropped: list[str] = []
     empty = [name for name, cells in texts.items() if not any(cells)]
-    for name in (*empty, *LEAST_WORTH, *reversed(list(texts))):
+    last = [*reversed([name for name in texts if name != "status"]), "status"]
+    for name in (*empty, *LEAST_WORTH, *last):
         if _total(least) <= width or len(least) == 1:
             break
         if name in least and name != next(iter(texts)):
