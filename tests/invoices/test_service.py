@@ -814,6 +814,20 @@ class TestReviews:
         flow.review_desk.decide(waiting.id, "bea", corrections={"total": "119.00"})
         assert flow.check(waiting.id).status is InvoiceStatus.PROCESSED
 
+    @pytest.mark.parametrize(("total", "doubt"), [("12000.00", "12000.00"), ("-120", "negative")])
+    def test_a_doubt_that_a_correction_makes_is_shown_before_it_is_approved(
+        self, flow: Flow, waiting: InvoiceRecord, total: str, doubt: str
+    ) -> None:
+        flow.review_desk.decide(waiting.id, "bea", corrections={"total": total}, approve=True)
+        back = flow.check(waiting.id)
+        assert (back.status, back.approved) == (InvoiceStatus.NEEDS_REVIEW, False)
+        assert any(doubt in one.message for one in back.issues)
+        assert back.reviews[-1].settled == ()
+        flow.review_desk.decide(waiting.id, "bea", approve=True)
+        done = flow.check(waiting.id)
+        assert done.status is InvoiceStatus.PROCESSED
+        assert any(doubt in one for one in done.reviews[-1].settled)
+
     def test_an_approved_invoice_is_processed_as_it_is(
         self, flow: Flow, waiting: InvoiceRecord
     ) -> None:

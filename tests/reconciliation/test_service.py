@@ -214,10 +214,10 @@ budgets: {{{unit}: {{monthly_target: {target}, from: 2026-10}}}}
     renamed = reconciler(charges, store=store, configuration=settings("Z", 900))
     year = renamed.run(months, now=NOW).report.year
     assert year
-    lines = {one.unit: (one.actual, one.budget, one.year_budget) for one in year.lines}
-    assert lines["A"] == (0, 300, 300)
-    assert lines["Z"] == (330, 900, 1800)
-    assert lines["All"] == (330, 1200, 2100)
+    lines = {one.unit: [one.actual, one.budget, one.year_budget] for one in year.lines}
+    assert lines["A"] == [Decimal(0), Decimal(300), Decimal(300)]
+    assert lines["Z"] == [Decimal(330), Decimal(900), Decimal(1800)]
+    assert lines["All"] == [Decimal(330), Decimal(1200), Decimal(2100)]
 
 
 def test_two_runs_that_close_at_once_make_one_revision() -> None:

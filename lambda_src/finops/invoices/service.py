@@ -7,7 +7,7 @@ in the bucket, and the record says how far the invoice has come.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -210,9 +210,12 @@ class InvoiceValidator:
         if read is None:
             raise ValueError(f"{record.id} has not been read")
         now = self.clock()
-        issues = (*check(read, self.settings(), now.date()), *record.findings, *of_vendor)
-        if not _seen(record, of_vendor):
-            # The vendor became known, or another account did, after the reviewer had looked.
+        checked = check(read, self.settings(), now.date())
+        issues = (*checked, *record.findings, *of_vendor)
+        doubts = [one for one in checked if one.severity is Severity.REVIEW]
+        if not _seen(record, (*doubts, *of_vendor)):
+            # A correction made a doubt, or the vendor or another account became known, after the
+            # reviewer had looked.
             record = replace(record, approved=False)
         if self.separation_of_duties:
             record = independent(record, self.personal_session_roles)
@@ -407,7 +410,7 @@ class FailureRecorder:
         )
 
 
-def _seen(record: InvoiceRecord, issues: tuple[Issue, ...]) -> bool:
+def _seen(record: InvoiceRecord, issues: Iterable[Issue]) -> bool:
     """Whether each issue stood on the invoice when its last reviewer decided."""
     known = {f"{one.code}: {one.message}" for one in record.issues}
     known.update(text for review in record.reviews for text in review.settled)
