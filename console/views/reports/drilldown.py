@@ -29,6 +29,10 @@ def show(report: Report) -> None:
     if not units:
         return
     st.header("Where the costs are")
+    st.caption(
+        "The parts add up to the cent at each step. The tables below are rounded for themselves:"
+        " there, the same costs can differ by a cent."
+    )
     places = st.columns(3)
     unit, unit_key = _choice(places[0], "Business unit", "All units", units, "drill")
     services = {one.service: one for one in unit.services} if unit else {}
