@@ -16,6 +16,7 @@ from finops.budgets.defaults import is_default
 from finops.budgets.domain import ActualBudget, Delivery, Status, decimal_text
 from finops.budgets.ports import BudgetTable, Organization, Spokes, StatusTable
 from finops.shared.errors import FinOpsError
+from finops.shared.money import rounded
 
 _CONCURRENCY: Final = 16
 T = TypeVar("T")
@@ -152,6 +153,6 @@ def _covered(
         account_id=account_id,
         source=source,
         budget=name,
-        amount=None if amount is None else decimal_text(amount),
+        amount=None if amount is None else decimal_text(rounded(amount, 2)),
         delivery=delivery,
     )
