@@ -82,10 +82,13 @@ def _waiting(services: Services, user: User) -> None:
             query={"file_status": status(TO_FIX)},
         ),
         _Card(
-            label="Failed billing files",
-            doing="Load them again",
+            label="Billing files not loaded",
+            doing="Find out why",
             may=Role.EDITOR,
-            count=lambda: files_to_fix(services, FileStatus.FAILED),
+            count=lambda: (
+                files_to_fix(services, FileStatus.REJECTED)
+                + files_to_fix(services, FileStatus.FAILED)
+            ),
             page="Billing",
             query={"file_status": status(TO_FIX)},
         ),

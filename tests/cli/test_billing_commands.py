@@ -370,3 +370,6 @@ def test_corrected_rows_name_the_file_that_they_fix(deployment: Deployment, tmp_
     assert after.dataset == "two"
     assert (after.source.corrects, after.source.leaves_out) == (before.source.file_id, True)
     assert answer["files"][0]["corrects"] == before.source.file_id
+    refused_whole = deployment.flow.load(deployment.flow.objects.put("billing/two/x.csv", b"x\n"))
+    assert refused_whole.status is FileStatus.REJECTED
+    assert run("load", str(path), "--corrects", str(refused_whole.load_id))[0] == 0

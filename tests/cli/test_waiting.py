@@ -23,7 +23,7 @@ from tests.docs.test_commands import problem
             "billing",
             FileStatus.REJECTED,
             "2 files were rejected",
-            "billing files --status REJECTED",
+            "billing files --to-fix",
         ),
         ("billing", FileStatus.LOADED_WITH_REJECTS, "2 files have rows", "billing quarantine FILE"),
         ("invoices", InvoiceStatus.NEEDS_REVIEW, "2 invoices wait for a review", "invoices next"),

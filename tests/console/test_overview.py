@@ -9,6 +9,7 @@ import streamlit as st
 
 from console import ui
 from console.identity import Role
+from finops.billing.domain import FileStatus
 from tests.console.conftest import Stage, put, waiting
 from tests.console.test_billing import FAILED, LOADED, Billing
 
@@ -22,7 +23,7 @@ def test_open_tasks_are_counted_and_a_flow_that_cannot_be_read_says_so(stage: St
         "Invoices to review": "2",
         "Failed invoices": "0",
         "Billing files with rejects": "—",
-        "Failed billing files": "—",
+        "Billing files not loaded": "—",
         "Rejected budgets": "0",
         "Failed budgets": "0",
     }
@@ -40,9 +41,10 @@ def test_what_an_approver_may_not_decide_is_counted_for_somebody_else(stage: Sta
 
 
 def test_a_billing_file_counts_until_nothing_of_it_is_left_to_fix(stage: Stage) -> None:
-    flow = stage.settings["billing"] = Billing(LOADED, FAILED)
-    wanted = ("Billing files with rejects", "Failed billing files")
-    for counts in (["1", "1"], ["0", "0"]):
+    refused = replace(FAILED, load_id=99, status=FileStatus.REJECTED)
+    flow = stage.settings["billing"] = Billing(LOADED, FAILED, refused)
+    wanted = ("Billing files with rejects", "Billing files not loaded")
+    for counts in (["1", "2"], ["0", "0"]):
         app = stage.page("overview")
         assert [one.value for one in app.metric if one.label in wanted] == counts
         flow.store.unsettled.clear()

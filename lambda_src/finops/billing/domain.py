@@ -57,7 +57,7 @@ class FileStatus(StrEnum):
 #: Of files whose rows count.
 LOADED: Final = (FileStatus.LOADED, FileStatus.LOADED_WITH_REJECTS)
 #: Of files that wait for somebody, until they are settled.
-TO_FIX: Final = (FileStatus.LOADED_WITH_REJECTS, FileStatus.FAILED)
+TO_FIX: Final = (FileStatus.LOADED_WITH_REJECTS, FileStatus.REJECTED, FileStatus.FAILED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

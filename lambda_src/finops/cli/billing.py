@@ -123,7 +123,8 @@ def load(
 @click.option(
     "--to-fix",
     is_flag=True,
-    help="Only those that failed, or have quarantined rows, and that nothing has corrected yet.",
+    help="Only those that were refused or failed, or have quarantined rows, and that nothing has"
+    " corrected yet.",
 )
 @limit_option("files")
 @common
@@ -209,16 +210,17 @@ def retry(
 
 
 def corrected_file(deployment: BillingDeployment, name: str, dataset: str | None) -> FileEntry:
-    """The file whose quarantined rows are corrected.
+    """The file that was refused, or whose quarantined rows are corrected.
 
     Raises:
-        RejectedInput: It has none, or is of another dataset.
+        RejectedInput: There is nothing to correct, or it is of another dataset.
     """
     entry = find(deployment, name)
-    if not entry.tally.quarantined or dataset not in (None, entry.dataset):
+    is_whole = not entry.tally.quarantined and entry.status is not FileStatus.REJECTED
+    if is_whole or dataset not in (None, entry.dataset):
         raise RejectedInput(
             f"{entry.source.key} (load {entry.load_id}) has no quarantined rows"
-            if not entry.tally.quarantined
+            if is_whole
             else f"{entry.source.key} is of dataset {entry.dataset!r}, not of {dataset!r}",
             code="invalid_corrects",
             step="find_file",

@@ -30,7 +30,8 @@ _WAITING: Final[Mapping[str, Mapping[str, tuple[str, str, str]]]] = {
         FileStatus.REJECTED: (
             "file was rejected",
             "files were rejected",
-            "whole: `finops billing files --status REJECTED` says why; load it corrected",
+            "whole: `finops billing files --to-fix` says why; load it corrected, under its name or"
+            " with `--corrects FILE`",
         ),
         FileStatus.LOADED_WITH_REJECTS: (
             "file has",

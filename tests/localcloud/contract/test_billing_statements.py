@@ -444,6 +444,26 @@ def test_bills_of_a_file_that_failed_in_parts_wait_though_a_newer_version_is_loa
     assert empty.count_to_fix() == {}
 
 
+def test_a_refused_file_waits_until_it_is_loaded_corrected(empty: Database) -> None:
+    flow = Flow(store=empty)
+
+    def load(key: str, body: bytes, **said: str) -> FileEntry:
+        return flow.load(flow.objects.put(f"billing/{key}", body, **said))
+
+    bad = b"no header\n"
+    first, again, other = (load(key, bad) for key in ("x/a.csv", "x/a.csv", "x/b.csv"))
+    assert {one.status for one in (first, again, other)} == {FileStatus.REJECTED}
+    assert [one.load_id for one in empty.files(to_fix=True)] == [other.load_id, again.load_id]
+    load("x/a.csv", bills(("a", 1)))
+    assert empty.count_to_fix() == {FileStatus.REJECTED: 1}
+    assert load("y/a.csv", bills(("a", 1))).error_code == "duplicate_content"
+    assert empty.count_to_fix() == {FileStatus.REJECTED: 1}, "a copy is no work"
+    load("x/b-2.csv", bad, corrects=other.source.file_id)
+    assert other.load_id in {one.load_id for one in empty.files(to_fix=True)}
+    load("x/b-2.csv", bills(("b", 1)), corrects=other.source.file_id)
+    assert empty.count_to_fix() == {}
+
+
 def test_a_copy_is_refused_only_while_the_first_file_holds_rows(empty: Database) -> None:
     flow = Flow(store=empty)
     body = bills(("a", 1), ("b", 2))

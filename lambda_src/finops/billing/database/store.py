@@ -30,12 +30,18 @@ if TYPE_CHECKING:
 _REMOVED_AT_ONCE: Final = 20_000
 #: A file is settled where a newer version of its object is loaded, or where files that correct it
 #: brought as many rows as it quarantined, or leave the rest out. What these quarantine is theirs.
-#: Bills of a file that failed are in no newer version, unless it has them, too.
+#: Bills of a file that failed are in no newer version, unless it has them, too. Of versions that
+#: were refused, the newest waits; a copy of a loaded file is settled.
 _UNSETTLED: Final = (
     " AND NOT EXISTS (SELECT 1 FROM billing_files n WHERE n.key_hash = f.key_hash"
-    f" AND n.version_order > f.version_order AND n.status IN {LOADED}"
-    f" AND NOT (f.status = 'FAILED' AND f.schema_name = '{BILLING.name}'))"
-    " AND (f.status = 'FAILED' OR f.rows_quarantined > (SELECT COALESCE(SUM("
+    f" AND n.version_order > f.version_order AND (n.status IN {LOADED}"
+    f" OR (f.status = '{FileStatus.REJECTED}' AND n.status = '{FileStatus.REJECTED}'))"
+    f" AND NOT (f.status = '{FileStatus.FAILED}' AND f.schema_name = '{BILLING.name}'))"
+    f" AND NOT (f.status = '{FileStatus.REJECTED}' AND (f.error_code = 'duplicate_content'"
+    " OR EXISTS (SELECT 1 FROM billing_files c WHERE c.corrects = f.file_id"
+    f" AND c.status IN {LOADED})))"
+    f" AND (f.status IN ('{FileStatus.FAILED}', '{FileStatus.REJECTED}')"
+    " OR f.rows_quarantined > (SELECT COALESCE(SUM("
     "CASE WHEN c.leaves_out THEN f.rows_quarantined ELSE c.rows_read END), 0)"
     " FROM billing_files c WHERE c.corrects = f.file_id AND c.dataset = f.dataset"
     f" AND c.status IN {LOADED}))"
@@ -156,10 +162,11 @@ class AuroraBillingStore:
         return {FileStatus(row["status"]): row["counted"] for row in found.rows}
 
     def count_to_fix(self) -> dict[FileStatus, int]:
-        """How many files with quarantined rows, or that failed, nobody has settled yet.
+        """How many files that were refused or failed, or have quarantined rows, wait for somebody.
 
         A file is settled once a newer version of its object is loaded, or once loaded files of its
-        dataset that correct it brought as many rows as it quarantined, or leave the rest out.
+        dataset that correct it brought as many rows as it quarantined, or leave the rest out. One
+        that was refused is settled by any loaded file that corrects it, or where it is a copy.
         """
         found = self._database.execute(
             "SELECT status, COUNT(*) AS counted FROM billing_files f"
