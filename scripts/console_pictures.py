@@ -23,19 +23,34 @@ _REPOSITORY: Final = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A picture of a page: its browser's window in pixels, and its colours."""
+    """A picture of a page.
+
+    Attributes:
+        shows: Text of the page that comes last.
+        width: Of the browser's window, in pixels, as the height.
+    """
 
     name: str
     path: str
+    shows: str
     width: int
     height: int
     scheme: str = "light"
 
 
 PICTURES: Final = (
-    Picture(name="console-overview", path="", width=1400, height=900),
-    Picture(name="console-review", path="invoice", width=1400, height=900, scheme="dark"),
-    Picture(name="console-phone", path="invoice", width=390, height=844),
+    Picture(
+        name="console-overview", path="", shows="so far have no budget", width=1400, height=900
+    ),
+    Picture(
+        name="console-review",
+        path="invoice",
+        shows="In the document",
+        width=1400,
+        height=900,
+        scheme="dark",
+    ),
+    Picture(name="console-phone", path="invoice", shows="In the document", width=390, height=844),
 )
 
 
@@ -63,7 +78,11 @@ def main() -> int:
                 viewport={"width": one.width, "height": one.height},
             )
             file = options.folder / f"{one.name}.png"
+            visitor.sees(one.shows)
             visitor.page.wait_for_load_state("networkidle")
+            visitor.settle()
+            # What is still drawn again is faint.
+            visitor.page.wait_for_function("!document.querySelector('[data-stale=true]')")
             visitor.page.screenshot(path=file)
             visitor.leave()
             print(file)

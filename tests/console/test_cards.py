@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -18,6 +19,7 @@ from tests.console.conftest import Stage, put, user, waiting
 from tests.console.test_billing import FAILED, LOADED, Billing
 from tests.console.test_foreign_text import MARKUP, PAGES, drawn, invoices
 from tests.console.test_reports import Shelf
+from tests.invoices.builders import processed
 from tests.reconciliation.sample_report import sample_report
 
 
@@ -46,6 +48,30 @@ def test_invoices_are_cards_that_open_them_and_can_be_exported(stage: Stage) -> 
     more.click().run()
     assert said(app).count("Bäckerei Ähre GmbH") == cards.AT_ONCE + 2
     assert len(app.get("download_button")) == 3
+
+
+def test_an_inbox_is_one_choice_and_line_items_are_cards(stage: Stage) -> None:
+    records = [waiting(f"raw/{number}.pdf") for number in range(3)]
+    items = processed().invoice
+    read = records[1].invoice
+    assert items
+    assert read
+    records[1] = replace(records[1], invoice=replace(read, line_items=items.line_items))
+    put(stage, *records)
+    app = stage.page("invoice", Role.APPROVER, id=records[1].id)
+    assert not app.exception
+    # Ticks, for several at once, need a table.
+    assert [one.key[:11] for one in app.dataframe] == ["same-vendor"]
+    assert "=HYPERLINK(1)**" in said(app)
+    assert "Unit price: 0.12345 EUR" in said(app)
+    assert "Amount: 119.00 EUR" in said(app)
+    choice = next(one for one in app.selectbox if one.label == "Waiting, oldest first")
+    assert choice.options == [f"{at}. Bäckerei Ähre GmbH · 1,200.00 EUR" for at in (1, 2, 3)]
+    there = [one.id for one in stage.invoices.waiting()]
+    assert choice.index == there.index(records[1].id)
+    other = (choice.index + 1) % 3
+    choice.select_index(other).run()
+    assert there[other] in app.query_params["id"]
 
 
 def test_billing_files_are_cards_and_one_is_opened_and_left(stage: Stage) -> None:

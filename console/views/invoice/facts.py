@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from console import ui
+from console import cards, ui
 from finops.deployment.descriptions import invoice_document, invoice_reviews
 from finops.invoices.domain import AMOUNTS, FIELDS, InvoiceRecord, Severity
 from finops.shared.people import name_of
@@ -104,6 +104,12 @@ def line_items(record: InvoiceRecord) -> None:
     currency = record.invoice.text("currency")
     rows = [one | {"currency": currency} for one in invoice_document(record)["line_items"]]
     amounts = ("unit_price", "amount", "tax")
+    if cards.is_narrow():
+        labels = {"description": "Description", "product_code": "Code", "quantity": "Quantity"}
+        labels |= {"unit_price": "Unit price", "amount": "Amount", "tax": "Tax"}
+        named = [one | {"description": one["description"] or "—"} for one in rows]
+        cards.plain("line-items", named, labels, money=amounts)
+        return
     st.dataframe(
         ui.money_table(rows, amounts),
         hide_index=True,

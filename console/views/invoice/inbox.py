@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from console import components, presses, ui
+from console import cards, components, presses, ui
 from console.identity import Role, User
 from console.services import Services
 from finops.invoices.domain import InvoiceRecord
@@ -114,12 +114,39 @@ def show(inbox: Inbox, record: InvoiceRecord | None) -> None:
         with st.popover("Keys", icon=":material/keyboard:", key="inbox-help"):
             st.markdown(_HELP)
     if inbox.mine:
-        _list(inbox.mine, record)
+        (_choice if cards.is_narrow() else _list)(inbox.mine, record)
 
 
 def _step(label: str, key: str, icon: str, target: Sequence[InvoiceRecord]) -> None:
     if presses.button(label, key=key, icon=icon, disabled=not target):
         open_invoice(target[0])
+
+
+def _choice(mine: Sequence[InvoiceRecord], record: InvoiceRecord | None) -> None:
+    """The list on a phone, whose decisions are to be seen without scrolling."""
+
+    def title(number: int) -> str:
+        row = _row(mine[number], record)
+        facts = row["vendor"] or row["file"], ui.amount(row["total"], row["currency"])
+        # The browser answers with this text: the number tells invoices that are alike apart.
+        return f"{number + 1}. " + " · ".join(filter(None, facts))
+
+    here = next((at for at, one in enumerate(mine) if record and one.id == record.id), None)
+    chosen = st.selectbox(
+        "Waiting, oldest first",
+        range(len(mine)),
+        index=here,
+        key=_list_key("choice", mine, record),
+        format_func=title,
+        placeholder="Open one",
+    )
+    if chosen is not None and chosen != here:
+        open_invoice(mine[chosen])
+
+
+def _list_key(name: str, mine: Sequence[InvoiceRecord], record: InvoiceRecord | None) -> str:
+    """Another one for each invoice and list: a choice goes to the row that was seen."""
+    return f"inbox-{name}-{hash((record.id if record else '', *(one.id for one in mine)))}"
 
 
 def _list(mine: Sequence[InvoiceRecord], record: InvoiceRecord | None) -> None:
@@ -130,8 +157,7 @@ def _list(mine: Sequence[InvoiceRecord], record: InvoiceRecord | None) -> None:
         placeholder="",
         on_select="rerun",
         selection_mode="single-row",
-        # Another table for each invoice and list: a tick goes to the row that was seen.
-        key=f"inbox-list-{hash((record.id if record else '', *(one.id for one in mine)))}",
+        key=_list_key("list", mine, record),
         alt="Invoices that wait for your review, oldest first",
         column_config={
             "here": st.column_config.TextColumn("Open", width=50),
