@@ -68,8 +68,9 @@ def test_an_inbox_is_one_choice_and_line_items_are_cards(stage: Stage) -> None:
     choice = next(one for one in app.selectbox if one.label == "Waiting, oldest first")
     assert choice.options == [f"{at}. Bäckerei Ähre GmbH · 1,200.00 EUR" for at in (1, 2, 3)]
     there = [one.id for one in stage.invoices.waiting()]
-    assert choice.index == there.index(records[1].id)
-    other = (choice.index + 1) % 3
+    here = there.index(records[1].id)
+    assert choice.index == here
+    other = (here + 1) % 3
     choice.select_index(other).run()
     assert there[other] in app.query_params["id"]
 
