@@ -8,6 +8,7 @@ whatever a reader stumbles over.
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ PHRASES = REPOSITORY / "scripts" / "phrases.txt"
 SUFFIXES = (".md", ".py", ".tf", ".hcl", ".html", ".j2", ".sh", ".yaml", ".yml")
 # A phrase may go on in the next line: of a comment, or of a string in the source code.
 _GAP = r"(?:\s|#|f?[\"'](?=\s)|(?<=\s)f?[\"'])+"
+
+_START = r"(?<!\w)"
 
 Phrase = tuple[re.Pattern[str], str]
 
@@ -37,12 +40,21 @@ def phrases(text: str) -> list[Phrase]:
         if not arrow:
             raise ValueError(f"not `PATTERN -> BETTER`: {line}")
         spaced = pattern.strip().replace(" ", _GAP)
-        found.append((re.compile(rf"(?<!\w){spaced}", re.IGNORECASE), better.strip()))
+        found.append((re.compile(f"{_START}(?:{spaced})", re.IGNORECASE), better.strip()))
     return found
+
+
+@functools.cache
+def _any(known: tuple[Phrase, ...]) -> re.Pattern[str]:
+    """All phrases as one pattern: most texts hold none of them, and are read once."""
+    patterns = (pattern.pattern.removeprefix(_START) for pattern, _ in known)
+    return re.compile(f"{_START}(?:{'|'.join(patterns)})", re.IGNORECASE)
 
 
 def problems(text: str, known: list[Phrase]) -> Iterator[str]:
     """Yield `LINE: "what is written": write "BETTER"` for each phrase found in a text."""
+    if not _any(tuple(known)).search(text):
+        return
     for pattern, better in known:
         for match in pattern.finditer(text):
             line = text.count("\n", 0, match.start()) + 1
