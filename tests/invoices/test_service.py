@@ -1242,12 +1242,14 @@ class TestAudit:
         flow.check(waiting.id)
         flow.review_desk.decide(waiting.id, "cem", corrections={"total": "119.00"})
         flow.check(waiting.id)
-        assert [one for one in self.told(flow) if one[0] in {"reviewed", "validated"}] == [
+        told = [one for one in self.told(flow) if one[0] in {"reviewed", "validated", "processed"}]
+        assert told == [
             ("validated", "receive-invoices"),
             ("reviewed", "bea"),
-            ("validated", "receive-invoices"),
+            ("validated", "bea"),
             ("reviewed", "cem"),
-            ("validated", "receive-invoices"),
+            ("validated", "cem"),
+            ("processed", "cem"),
         ]
         reviewed = self.event(flow, "reviewed")
         assert reviewed.details == {
@@ -1257,6 +1259,17 @@ class TestAudit:
             "after": {"total": "120.00"},
         }
         assert reviewed.occurred_at == flow.store.find(waiting.id).reviews[0].at
+
+    def test_who_approved_stands_in_the_entry_of_processing(self, flow: Flow) -> None:
+        flow.objects.submitter = "edda"
+        waiting = flow.run(flow.drop("raw/a.pdf", answer(GOOD | {"total": "EUR 129.00"})))
+        proving = replace(flow.review_desk, proven=True)
+        proving.decide(waiting.id, "arn:aws:iam::1:user/bea", approve=True)
+        flow.check(waiting.id)
+        processed = self.event(flow, "processed")
+        assert processed.actor == "arn:aws:iam::1:user/bea"
+        assert processed.details["actor_proven"] == "yes"
+        assert "said_to_be" not in processed.details
 
     def test_a_rejection_by_a_reviewer_is_audited(self, flow: Flow) -> None:
         waiting = flow.run(flow.drop("raw/a.pdf", answer(GOOD | {"total": "EUR 129.00"})))

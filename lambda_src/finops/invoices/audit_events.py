@@ -97,14 +97,16 @@ def rejected_event(record: InvoiceRecord, now: datetime) -> AuditEvent:
 
 
 def checked_event(record: InvoiceRecord, outcome: str, now: datetime) -> AuditEvent:
-    """The invoice was validated, again after each review."""
+    """The invoice was validated, again after each review: then the reviewer had it validated."""
+    actor, proof = _last_reviewer(record)
     return _event(
         record,
         "validated",
+        actor=actor,
         version=f"{len(record.reviews)} {outcome}",
         occurred_at=now,
         output_sha256=_content(record),
-        details={"outcome": outcome, "issues": _issues(record), **_shown(record)},
+        details={"outcome": outcome, "issues": _issues(record), **proof, **_shown(record)},
     )
 
 
@@ -119,9 +121,7 @@ def reviewed_events(record: InvoiceRecord) -> list[AuditEvent]:
             occurred_at=review.at,
             details={
                 "decision": review.decision,
-                # Otherwise a client wrote who it was: CloudTrail's data events of the table name
-                # the principal.
-                "actor_proven": "yes" if review.proven else "no",
+                **_proof(review),
                 **review_facts(record, review),
             },
         )
@@ -130,14 +130,19 @@ def reviewed_events(record: InvoiceRecord) -> list[AuditEvent]:
 
 
 def filed_event(record: InvoiceRecord, now: datetime) -> AuditEvent | None:
-    """The invoice was processed, is a duplicate, or resembles another; None in other statuses."""
+    """The invoice was processed, is a duplicate, or resembles another; None in other statuses.
+
+    Its actor is who approved it, where it was reviewed.
+    """
     action = _FILED.get(record.status)
     if action is None:
         return None
     waits = record.status is InvoiceStatus.NEEDS_REVIEW
+    actor, proof = _last_reviewer(record)
     return _event(
         record,
         action,
+        actor=actor,
         version=f"{len(record.reviews)} {record.duplicate_of}"
         if waits
         else record.serial_number or record.duplicate_of,
@@ -146,6 +151,7 @@ def filed_event(record: InvoiceRecord, now: datetime) -> AuditEvent | None:
         details={
             "serial_number": record.serial_number,
             "duplicate_of": record.duplicate_of,
+            **proof,
             **_shown(record),
         },
     )
@@ -239,6 +245,18 @@ def personal_values(record: InvoiceRecord) -> dict[str, str]:
         known += [(code, text) for code, _, text in (one.partition(": ") for one in review.settled)]
     found = {_private(record, name, value): value for name, value in known}
     return {stated: value for stated, value in found.items() if stated}
+
+
+def _last_reviewer(record: InvoiceRecord) -> tuple[str, dict[str, str]]:
+    """Whose decision the flow carries out, and what is known of who that was."""
+    if not record.reviews:
+        return "", {}
+    return record.reviews[-1].reviewer, _proof(record.reviews[-1])
+
+
+def _proof(review: Review) -> dict[str, str]:
+    # Otherwise a client wrote who it was: CloudTrail's data events of the table name the principal.
+    return {"actor_proven": "yes" if review.proven else "no"}
 
 
 def _event(
