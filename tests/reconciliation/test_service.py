@@ -9,11 +9,12 @@ from decimal import Decimal
 
 import pytest
 
+from finops.reconciliation.audit_events import reconciled_event
 from finops.reconciliation.configuration import Configuration, OrganizationTags, parse
 from finops.reconciliation.domain import ChargeCategory, IssuedInvoice, UnitBudget, UnitStatus
 from finops.reconciliation.mapping import Account, Ownership
 from finops.reconciliation.messages import headline, subject, webhook_message
-from finops.reconciliation.ports import Detail
+from finops.reconciliation.ports import Detail, Stored
 from finops.reconciliation.rendering import render
 from finops.reconciliation.report import Agreement, Report, as_document
 from finops.shared.errors import ConfigurationError, RejectedInput
@@ -243,6 +244,27 @@ def test_the_same_inputs_are_audited_as_one() -> None:
         reconciler(usual(), audit=audit, store=FakeStore()).run(OCTOBER, now=NOW)
     assert len({stated(event) for event in audit.events}) == 1
     assert audit.events[0].counts["units"] == 3
+
+
+def test_runs_of_two_people_and_into_two_places_do_not_contradict_each_other() -> None:
+    """The trail takes two statements of two senders under one id for a forgery."""
+    report = reconciler(usual()).run(OCTOBER, now=NOW).report
+    events = [
+        reconciled_event(
+            report,
+            Stored(revision=0, document=as_document(report), locations={"html": place}),
+            NOW,
+            actor=actor,
+            said_to_be=said,
+        )
+        for actor, said in (("schedule", ""), ("reconcile-month", "ann"), ("arn:ann", ""))
+        for place in ("s3://reports/october.html", "/home/ann/october.html")
+    ]
+    assert len({one.entry_id for one in events}) == len(events)
+    assert {one.details["reports"]["html"] for one in events} == {
+        "s3://reports/october.html",
+        "october.html",
+    }
 
 
 def test_a_month_is_not_said_to_be_closed_by_whoever_the_caller_names() -> None:
