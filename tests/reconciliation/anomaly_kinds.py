@@ -1,4 +1,4 @@
-"""Daily costs of thirteen kinds, with the days that are odd, and how well a method finds them."""
+"""Daily costs of sixteen kinds, with the days that are odd, and how well a method finds them."""
 
 from __future__ import annotations
 
@@ -65,8 +65,17 @@ def made(kind: str, noise: float, seed: int) -> Made:
     def times(factor: float) -> Callable[[date], float]:
         return lambda day: usual(day) * (factor if day == at else 1)
 
+    def runs(day: date, share: float = 0.3) -> bool:
+        return random.Random(f"{seed} {day}").random() < share
+
     def sparse(day: date) -> float:
-        return base if random.Random(f"{seed} {day}").random() < 0.3 else 0
+        return base if runs(day) else 0
+
+    of_job = random.Random(f"job {seed}")
+    share, job = of_job.uniform(0.1, 0.9), base * of_job.choice((0.5, 1, 3, 10, 100))
+
+    def some_days(day: date) -> float:
+        return usual(day) + (job if runs(day, share) else 0)
 
     shapes: dict[str, tuple[Callable[[date], float], frozenset[date]]] = {
         "clean": (usual, frozenset()),
@@ -87,6 +96,15 @@ def made(kind: str, noise: float, seed: int) -> Made:
             lambda day: usual(day) + (base if (day.toordinal() + phase) % 14 == 0 else 0),
             frozenset(),
         ),
+        "some days": (some_days, frozenset()),
+        "some days, fivefold": (
+            lambda day: 5 * (usual(day) + job) if day == at else some_days(day),
+            frozenset({at}),
+        ),
+        "weekly, more": (
+            lambda day: usual(day) + (3 * base if day.weekday() == phase % 7 else 0),
+            frozenset(),
+        ),
         "month start": (lambda day: usual(day) + (3 * base if day.day == 1 else 0), frozenset()),
     }
     shape, odd = shapes[kind]
@@ -100,6 +118,7 @@ def made(kind: str, noise: float, seed: int) -> Made:
 KINDS = (
     *("clean", "doubled", "+50%", "zero", "step", "ramp", "new", "vanished"),
     *("weekly", "sparse", "every 14 days", "fortnight", "month start"),
+    *("some days", "some days, fivefold", "weekly, more"),
 )
 
 

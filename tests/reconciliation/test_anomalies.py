@@ -113,6 +113,58 @@ def test_a_job_that_runs_on_some_days_is_no_anomaly(share: float, noise: float) 
     assert alarms / 60 < 0.05
 
 
+def above_a_base(seed: str, base: float, share: float, job: float, noise: float) -> Costs:
+    """A job that runs on some days, in an account that costs something every day."""
+    runs = intermittent(seed, share, noise=noise)
+    return {day: Decimal(str(base)) + cost * Decimal(str(job / 100)) for day, cost in runs.items()}
+
+
+@pytest.mark.parametrize("noise", [0.05, 0.15])
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.3, 0.5, 0.7, 0.9])
+@pytest.mark.parametrize(
+    ("base", "job"),
+    [(1, 1000), (1, 100), (10, 100), (50, 100), (100, 100), (100, 50), (1000, 300), (100, 1000)],
+)
+def test_a_job_that_runs_on_some_days_above_a_base_is_no_anomaly(
+    base: float, job: float, share: float, noise: float
+) -> None:
+    """What came on some days of two months is usual, and so are the days without it."""
+    told = [
+        unusual_days(above_a_base(f"{share}{noise}{seed}", base, share, job, noise), MONTH)
+        for seed in range(6)
+    ]
+    assert sum(map(bool, told)) <= 1  # One in which it hardly ran before.
+
+
+def test_what_came_on_three_days_of_the_history_is_usual_and_what_came_on_one_is_not() -> None:
+    costs = made(lambda day: 100)
+    day = date(2026, 10, 20)
+    before = [date(2026, 8, 11), date(2026, 9, 2), date(2026, 9, 17)]
+    repeated = costs | dict.fromkeys([*before, day], Decimal(400))
+    assert unusual_days(repeated, MONTH) == []
+    once = costs | dict.fromkeys([before[0], day], Decimal(400))
+    assert [one.first for one in unusual_days(once, MONTH)] == [day]
+    further = repeated | {day: Decimal(900)}
+    assert [one.first for one in unusual_days(further, MONTH)] == [day]
+
+
+def test_a_weekend_job_above_a_base_that_rests_on_weekends_is_judged_by_what_came_before() -> None:
+    rng = random.Random(5)
+    costs = made(
+        lambda day: (
+            (0 if day.weekday() >= 5 else 10) + (400 * rng.gauss(1, 0.05)) * (rng.random() < 0.3)
+        )
+    )
+    assert unusual_days(costs, MONTH) == []
+
+
+def test_a_base_that_fails_below_a_job_that_runs_on_some_days_is_told() -> None:
+    costs = above_a_base("outage", 200, 0.2, 300, 0.05)
+    day = date(2026, 10, 14)
+    costs[day] = Decimal(0)
+    assert [(one.first, one.score < 0) for one in unusual_days(costs, MONTH)] == [(day, True)]
+
+
 @pytest.mark.parametrize("every", [7, 14])
 @pytest.mark.parametrize("noise", [0.05, 0.15])
 def test_a_job_that_runs_once_in_some_weeks_is_no_anomaly(every: int, noise: float) -> None:

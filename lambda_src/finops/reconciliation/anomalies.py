@@ -20,7 +20,11 @@ The method, in the terms of robust statistics (Huber and Ronchetti, Robust Stati
    expected and `LEAST_AMOUNT`. Consecutive unusual days are one anomaly.
 6. A change of the level, at once or by and by, is one anomaly: the mean of a week is off that of
    the four weeks before it, by `_CHANGE_SHARE` and by `_CHANGE_DEVIATIONS` of a week's mean.
-7. A series without costs before is new; one that ends, three days or more before what is known
+7. What came before is usual, such as a job that runs on some days above a base: a day or a change
+   that is off as far as three days before, or two runs of days, were. Days just before it do not
+   count, which may be its own event. Where days differ on three weekdays or more, weekdays say
+   nothing.
+8. A series without costs before is new; one that ends, three days or more before what is known
    ends, has vanished.
 
 Outliers move a median little while they are fewer than half of its values. So an earlier anomaly
@@ -81,7 +85,15 @@ _FITTED: Final = 7
 _FEW_DAYS: Final = 4.0
 #: How much wider a scatter is around what is known from the months before.
 _OF_TWO: Final = 1.5
+#: Days, or runs of days, that came before, after which their like is usual.
+_CAME_ON_DAYS: Final = 3
+_CAME_IN_RUNS: Final = 2
+#: How far such days were off, beside the day that is judged.
+_LEAST_ALIKE: Final = 2 / 3
+_MOST_ALIKE: Final = 1.5
 _WEEK: Final = 7
+#: Weekdays whose days differ among themselves.
+_MOST_SPLIT: Final = 3
 _FORTNIGHTS: Final = (14, 28, 42)
 _CHANGE_SHARE: Final = 0.3
 _CHANGE_DEVIATIONS: Final = 5.0
@@ -279,13 +291,18 @@ class _Past:
         score = off / max(scale, _LEAST_SCALE)
         score /= 1 + _FEW_DAYS / max(len(levels) - _FITTED, 1)
         is_far = score >= DEVIATIONS or score <= -_DEVIATIONS_BELOW
-        if not is_far or self._is_biweekly(at, off, expected):
+        if (
+            not is_far
+            or self._is_biweekly(at, off, expected)
+            or self._has_come(at, off, level, scale)
+        ):
             return None
         return _Day(day, cost, expected, score, before)
 
     def _judge_intermittent(self, day: date, active: Sequence[float], before: int) -> _Day | None:
         """By the days with costs. Whether a day has any says nothing."""
-        cost = self._costs[(day - self.start).days]
+        at = (day - self.start).days
+        cost = self._costs[at]
         expected = median(active[-_LEVEL_DAYS:]) if active else 0.0
         off = cost - expected
         if off < max(LEAST_AMOUNT, LEAST_SHARE * abs(expected)):
@@ -297,7 +314,9 @@ class _Past:
         if are_few:
             scale = max(scale, (max(active, default=0.0) - expected) / DEVIATIONS + scale)
         score = off / scale
-        return _Day(day, cost, expected, score, before) if score >= DEVIATIONS else None
+        if score < DEVIATIONS or self._has_come(at, off, expected, scale):
+            return None
+        return _Day(day, cost, expected, score, before)
 
     def forgive(self, unusual: _Day) -> None:
         """From now on, the day cost what was expected of it."""
@@ -339,11 +358,13 @@ class _Past:
             off = median(now) - level
             if abs(off) < max(LEAST_AMOUNT, _CHANGE_SHARE * abs(level)):
                 continue
-            scale = max(_scatter(before, level, off), _LEAST_SCATTER * abs(level))
+            noise = max(_scatter(before, level, off), _LEAST_SCATTER * abs(level))
             # The deviation of a median, of values that are about normal.
-            scale *= math.sqrt(math.pi / 2 * (1 / len(now) + 1 / len(before)))
+            scale = noise * math.sqrt(math.pi / 2 * (1 / len(now) + 1 / len(before)))
             score = off / max(scale * (1 + _FEW_DAYS / len(before)), _LEAST_SCALE)
-            if abs(score) >= _CHANGE_DEVIATIONS:
+            if abs(score) >= _CHANGE_DEVIATIONS and not self._has_come(
+                at - _WEEK, off, level, noise
+            ):
                 return self._since(range(at - _WEEK, at), level, off, score, until)
         return []
 
@@ -428,9 +449,28 @@ class _Past:
         usual = median(self._original[at - back] for back in _FORTNIGHTS) - expected
         return usual / off >= 1 / 3
 
+    def _has_come(
+        self, at: int, off: float, level: float, scale: float, but: Container[int] = ()
+    ) -> bool:
+        """Whether days before were off alike; not those just before it, which may be its event.
+
+        Noise is not: such days were unusual, too.
+        """
+        least = max(_LEAST_ALIKE * abs(off), DEVIATIONS * scale)
+        side = math.copysign(1, off)
+        offs = [side * (self._original[one] - level * self._factor(one)) for one in range(at)]
+        while offs and offs[-1] >= least:
+            offs.pop()
+        far = [one >= least and other not in but for other, one in enumerate(offs)]
+        alike = sum(
+            now and one <= _MOST_ALIKE * abs(off) for now, one in zip(far, offs, strict=True)
+        )
+        runs = sum(now and not before for before, now in pairwise([False, *far]))
+        return alike >= _CAME_ON_DAYS or runs >= _CAME_IN_RUNS
+
     def _recurring(self, level: float, day: date, levels: Sequence[float]) -> float:
         """What was beyond the level on this day of the months before, and far on each of them."""
-        excesses = []
+        excesses, same_days = [], set()
         for back in (1, 2):
             earlier = Month.of(day).plus(-back)
             same = earlier.first + timedelta(days=day.day - 1)
@@ -440,10 +480,13 @@ class _Past:
                 if abs(excess) < LEAST_SHARE * abs(level):
                     return 0.0
                 excesses.append(excess)
+                same_days.add(at)
         if not excesses or min(excesses) < 0 < max(excesses):
             return 0.0
-        far = DEVIATIONS * _scatter(levels, level, 0)
-        return fmean(excesses) if min(map(abs, excesses)) >= far else 0.0
+        scale, excess = _scatter(levels, level, 0), fmean(excesses)
+        is_near = min(map(abs, excesses)) < DEVIATIONS * scale
+        at = (day - self.start).days
+        return 0.0 if is_near or self._has_come(at, excess, level, scale, same_days) else excess
 
 
 def _scatter(values: Sequence[float], level: float, off: float) -> float:
@@ -473,7 +516,11 @@ def _drawn_together(shares: Sequence[Sequence[float]]) -> list[float]:
     """Of each weekday the mean share, drawn to that of its like as far as they are the same."""
     if any(len(one) < 3 for one in shares):
         return [1.0] * len(shares)
-    means = _means(shares)
+    off = [abs(one - median(of_day)) for of_day in shares for one in of_day]
+    far = _OUTLIER * _MAD_TO_DEVIATION * median(off)
+    if sum(_is_split(of_day, far) for of_day in shares) >= _MOST_SPLIT:
+        return [1.0] * len(shares)
+    means = _means(shares, far)
     spread = fmean(fmean((one - mean) ** 2 for one in kept) / len(kept) for kept, mean in means)
     groups = [fmean(means[at][1] for at in group) for group in _WORKDAYS]
     drawn = _drawn(groups, fmean(spread / len(group) for group in _WORKDAYS))
@@ -493,15 +540,20 @@ def _drawn(values: Sequence[float], noise: float) -> list[float]:
     return [mean + own * (one - mean) for one in values]
 
 
-def _means(shares: Sequence[Sequence[float]]) -> list[tuple[list[float], float]]:
+def _means(shares: Sequence[Sequence[float]], far: float) -> list[tuple[list[float], float]]:
     """Of each weekday, the shares that are no outliers, and their mean."""
-    off = [abs(one - median(of_day)) for of_day in shares for one in of_day]
-    far = _OUTLIER * _MAD_TO_DEVIATION * median(off)
     kept = [
         [one for one in of_day if abs(one - median(of_day)) <= far] or [median(of_day)]
         for of_day in shares
     ]
     return [(one, fmean(one)) for one in kept]
+
+
+def _is_split(shares: Sequence[float], far: float) -> bool:
+    """Whether more than a third of a weekday's shares are outliers."""
+    usual = median(shares)
+    outliers = sum(abs(one - usual) > max(far, LEAST_SHARE * usual) for one in shares)
+    return outliers * 3 > len(shares)
 
 
 def _runs(days: Sequence[_Day]) -> list[list[_Day]]:
