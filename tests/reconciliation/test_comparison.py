@@ -230,6 +230,10 @@ def test_tax_and_discounts_go_with_the_usage_that_is_coming() -> None:
         charge("19", service="Tax", category=ChargeCategory.TAX),
         charge("-5", category=ChargeCategory.ADJUSTMENT),
         charge("50", category=ChargeCategory.PURCHASE),
+        charge("300", start=SEPTEMBER),
+        charge("57", service="Tax", category=ChargeCategory.TAX, start=SEPTEMBER),
+        charge("-15", category=ChargeCategory.ADJUSTMENT, start=SEPTEMBER),
+        charge("50", category=ChargeCategory.PURCHASE, start=SEPTEMBER),
     ]
     report = compare(evidence(charges, account_days=daily, known_until=known))
     assert str(report.totals.forecast) == "403.40"  # 310 of usage, 14% of it, and the fee once

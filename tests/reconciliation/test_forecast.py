@@ -134,6 +134,48 @@ def test_a_fee_of_each_day_is_no_monthly_fee_too() -> None:
     assert str(report.totals.forecast) == "465.00"
 
 
+@pytest.mark.parametrize(
+    ("fees", "taxes", "forecast"),
+    [
+        pytest.param(("50", "50", "50"), ("15", "35", "35"), "396.00", id="has come, with its tax"),
+        pytest.param(("", "50", "50"), ("10", "35", "35"), "396.00", id="to come, with its tax"),
+        pytest.param(("50", "50", "50"), ("10", "30", "30"), "391.00", id="has come, untaxed"),
+        pytest.param(("", "50", "50"), ("10", "30", "30"), "391.00", id="to come, untaxed"),
+        pytest.param(("9000", "", ""), ("910", "30", "30"), "10241.00", id="once, with its tax"),
+        pytest.param(("9000", "", ""), ("10", "30", "30"), "9341.00", id="once, untaxed"),
+        pytest.param(("9000", "", ""), ("910", "", ""), "10241.00", id="no tax before"),
+    ],
+)
+def test_the_tax_of_a_fee_comes_with_the_fee(
+    fees: tuple[str, ...], taxes: tuple[str, ...], forecast: str
+) -> None:
+    charges = [
+        *of_months(*fees, category=ChargeCategory.PURCHASE),
+        *of_months(*taxes, category=ChargeCategory.TAX),
+        *of_months("", "300", "300", category=ChargeCategory.USAGE),
+    ]
+    assert str(compare(running(charges)).totals.forecast) == forecast
+
+
+@pytest.mark.parametrize(
+    ("fee_days", "forecast"),
+    [
+        pytest.param(("2026-08-20", "2026-09-20"), "350.00", id="monthly"),
+        pytest.param(("2026-08-10", "2026-09-10", "2026-10-10"), "350.00", id="came yesterday"),
+        pytest.param(("2026-08-31", "2026-09-30"), "350.00", id="last of the month"),
+        pytest.param(("2026-10-10",), "350.00", id="for the first time"),
+        pytest.param(("2026-10-09", "2026-10-10"), "1230.00", id="daily, since two days"),
+    ],
+)
+def test_a_fee_of_one_day_is_daily_if_it_comes_on_most_days(
+    fee_days: tuple[str, ...], forecast: str
+) -> None:
+    purchase = ChargeCategory.PURCHASE
+    fees = [charge("40", category=purchase, start=date.fromisoformat(day)) for day in fee_days]
+    monthly = [replace(one, period_start=one.period_start.replace(day=1)) for one in fees]
+    assert str(compare(running(monthly, fee_days=fees)).totals.forecast) == forecast
+
+
 def test_changes_to_date_compare_the_same_days() -> None:
     given = running([charge("3", account=PLATFORM, category=ChargeCategory.TAX)])
     september = [

@@ -7,18 +7,25 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import cache
 from statistics import median
-from typing import Final
+from typing import Final, NamedTuple
 
-from finops.reconciliation.comparison.costs import AccountKey, Costs, DailyCosts, account_key
+from finops.reconciliation.comparison.costs import (
+    AccountKey,
+    Costs,
+    DailyCosts,
+    account_key,
+    sum_by,
+)
 from finops.reconciliation.domain import UNMAPPED, ChargeCategory
 from finops.reconciliation.forecasting import DailyForecast
 from finops.shared.money import total
 from finops.shared.periods import Month, days_between
 
 _FEE_DAYS: Final = 7
-#: Categories that go with usage: tax, and agreed discounts.
-_FOLLOW_USAGE: Final = (*(ChargeCategory.TAX, ChargeCategory.DISCOUNT, ChargeCategory.ADJUSTMENT),)
+#: Categories that go with usage, or with usage and fees: tax, and agreed discounts.
+_FOLLOWING: Final = (ChargeCategory.TAX, ChargeCategory.DISCOUNT, ChargeCategory.ADJUSTMENT)
 #: Categories whose charges come again if they came in both months before, about alike.
 _RECURRING: Final = (ChargeCategory.PURCHASE, ChargeCategory.CREDIT)
 _ALIKE: Final = 2
@@ -57,22 +64,24 @@ def rest_of_month(costs: Costs) -> Rest:
                 daily[unit][day] += cost * share
         for day, cost in known.items():
             everything[day] += cost
-    follows = {unit: _follow_share(costs, unit) for unit in usage}
+    follows = _Follows(costs)
     rest = defaultdict(
-        Decimal, {unit: coming + coming * follows[unit] for unit, coming in usage.items()}
+        Decimal,
+        {unit: coming * (1 + follows.shares(unit).of_usage) for unit, coming in usage.items()},
     )
     for account, category, coming in _recurring(costs):
         shares = _unit_shares(costs, category)
         for unit, share in shares.get(account, {UNMAPPED: Decimal(1)}).items():
-            rest[unit] += coming * share
+            of_fees = follows.shares(unit).of_fees if category is ChargeCategory.PURCHASE else 0
+            rest[unit] += coming * share * (1 + of_fees)
 
     def half(series: Mapping[date, Decimal]) -> Decimal:
         return DailyForecast(series, given.known_until).half_range(given.month.end)
 
     return Rest(
         units=rest,
-        ranges={unit: half(daily[unit]) * (1 + follows[unit]) for unit in daily},
-        whole=half(everything) * (1 + _follow_share(costs, None)),
+        ranges={unit: half(daily[unit]) * (1 + follows.shares(unit).of_usage) for unit in daily},
+        whole=half(everything) * (1 + follows.shares(None).of_usage),
     )
 
 
@@ -95,7 +104,12 @@ def _rest_of_account(
 def _recurring(costs: Costs) -> Iterator[tuple[AccountKey, ChargeCategory, Decimal]]:
     """(account, category, what is still to come) of fees and credits."""
     given = costs.evidence
-    for (account, _), series in sorted(costs.fee_series.items()):
+    daily = {
+        key: series
+        for key, series in sorted(costs.fee_series.items())
+        if _is_daily(series, given.known_until)
+    }
+    for (account, _), series in daily.items():
         if ChargeCategory.PURCHASE not in given.excluded:
             coming = _coming_fees(series, given.known_until, given.month.end)
             yield account, ChargeCategory.PURCHASE, coming
@@ -109,7 +123,7 @@ def _recurring(costs: Costs) -> Iterator[tuple[AccountKey, ChargeCategory, Decim
                 of_months[month] += one.amount
     for (account, service, category), of_months in sorted(sums.items()):
         if category is ChargeCategory.PURCHASE:
-            for day, fee in costs.fee_series.get((account, service), {}).items():
+            for day, fee in daily.get((account, service), {}).items():
                 if Month.of(day) in of_months:
                     of_months[Month.of(day)] -= fee
         now, *before = (of_months[month] for month in months)
@@ -129,6 +143,19 @@ def _to_come(now: Decimal, before: list[Decimal], category: ChargeCategory) -> D
     return Decimal(0) if has_come or now * usual < 0 else usual - now
 
 
+def _is_daily(series: Mapping[date, Decimal], known_until: date) -> bool:
+    """Whether a fee came on most days since it began, or of the last week; not on one day only.
+
+    A monthly fee may be of one day, too.
+    """
+    charged = sorted(day for day, fee in series.items() if fee and day < known_until)
+    if len(charged) <= 1:
+        return False
+    week = [day for day in charged if day >= known_until - timedelta(days=_FEE_DAYS)]
+    days = (charged[-1] - charged[0]).days + 1
+    return len(charged) * 2 > days or len(week) * 2 > _FEE_DAYS
+
+
 def _coming_fees(series: Mapping[date, Decimal], known_until: date, end: date) -> Decimal:
     """A fee goes on as it was on most of the last seven days; one that began later, since then."""
     week = list(days_between(known_until - timedelta(days=_FEE_DAYS), known_until))
@@ -143,13 +170,67 @@ def _coming_fees(series: Mapping[date, Decimal], known_until: date, end: date) -
     )
 
 
-def _follow_share(costs: Costs, unit: str | None) -> Decimal:
-    """The tax and discounts that go with usage, as a share of it; of all units where it is None."""
-    mine = [one for one in costs.compared(costs.current) if unit is None or one.unit == unit]
-    usage = total(one.amount for one in mine if one.charge.category is ChargeCategory.USAGE)
-    if usage <= 0:
-        return Decimal(0)
-    return total(one.amount for one in mine if one.charge.category in _FOLLOW_USAGE) / usage
+class _Shares(NamedTuple):
+    """What tax and discounts add to usage and to fees, each as a share of it."""
+
+    of_usage: Decimal
+    of_fees: Decimal
+
+
+class _Follows:
+    """The tax and discounts that go with a unit's usage, or with its usage and fees."""
+
+    def __init__(self, costs: Costs) -> None:
+        self._following = [one for one in _FOLLOWING if one not in costs.evidence.excluded]
+        self._months = [
+            sum_by(months, lambda one: (one.unit, one.charge.category))
+            for months in (costs.current, costs.previous)
+        ]
+
+    @cache  # noqa: B019 -- it lives as long as one forecast
+    def shares(self, unit: str | None) -> _Shares:
+        """Of a unit; of all units where it is None.
+
+        Of the two ways to share a category out, that counts by which the month before had about
+        the same share: a month with days to come has another ratio of monthly fees to usage.
+        """
+        of_usage = of_fees = Decimal(0)
+        for category in self._following:
+            by_usage = self._of_months(unit, category, ChargeCategory.USAGE)
+            by_both = self._of_months(unit, category, ChargeCategory.USAGE, ChargeCategory.PURCHASE)
+            if _change(*by_usage) < _change(*by_both):
+                of_usage += by_usage[0]
+            else:
+                of_usage += by_both[0]
+                of_fees += by_both[0]
+        return _Shares(of_usage, of_fees)
+
+    def _of_months(
+        self, unit: str | None, category: ChargeCategory, *bases: ChargeCategory
+    ) -> tuple[Decimal, Decimal]:
+        now, before = (
+            whole and self._sum(month, unit, category) / whole
+            for month in self._months
+            for whole in [max(self._sum(month, unit, *bases), Decimal(0))]
+        )
+        return now, before
+
+    @staticmethod
+    def _sum(
+        month: Mapping[tuple[str, ChargeCategory], Decimal],
+        unit: str | None,
+        *categories: ChargeCategory,
+    ) -> Decimal:
+        return total(
+            amount
+            for (of_unit, category), amount in month.items()
+            if category in categories and unit in {None, of_unit}
+        )
+
+
+def _change(now: Decimal, before: Decimal) -> Decimal:
+    most = max(abs(now), abs(before))
+    return abs(now - before) / most if most else Decimal(0)
 
 
 def _unit_shares(costs: Costs, category: ChargeCategory) -> dict[AccountKey, dict[str, Decimal]]:
