@@ -6,6 +6,7 @@ It runs with an interpreter that has MiniStack and what Lambda itself has, eithe
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -18,11 +19,14 @@ def main() -> None:
     sys.path = [scripts, *(folder for folder in sys.path if folder != f"{scripts}/localcloud")]
     os.environ.pop("PYTHONPATH", None)  # functions must not see the emulator's packages
 
+    gc.disable()  # nothing of what is imported is garbage
     import ministack.app
 
     from localcloud import extensions
 
     extensions.install_all()
+    gc.freeze()
+    gc.enable()
     ministack.app.main()
 
 

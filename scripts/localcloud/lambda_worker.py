@@ -55,7 +55,20 @@ PACKAGES = (
 )
 
 # What functions call most.
-SERVICES = ("sts", "dynamodb", "s3", "sqs", "ssm", "events")
+SERVICES = (
+    "sts",
+    "dynamodb",
+    "s3",
+    "sqs",
+    "ssm",
+    "events",
+    "kms",
+    "lambda",
+    "rds-data",
+    "secretsmanager",
+    "stepfunctions",
+    "textract",
+)
 
 Handler = Callable[[Any, "Context"], Any]
 
@@ -203,11 +216,13 @@ def fork_when_asked(control: socket.socket) -> str:
     A message is a handler, its folder and environment, with stdin, stdout, stderr and a pipe that
     ends with the process. The process's id is the answer.
     """
+    gc.disable()  # nothing of what is imported is garbage
     import_packages()
+    gc.freeze()
+    gc.enable()
     if not can_fork(control.fileno()):
         control.sendall(ALONE)
         sys.exit()
-    gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     control.sendall(LOADED)
     while True:
@@ -242,9 +257,11 @@ def import_packages() -> None:
             importlib.import_module(name)
     with contextlib.suppress(ImportError):
         import boto3
+        import botocore.session
         from botocore.loaders import JSONFileLoader
 
-        # Each client would read its service's description from its file again.
+        # Each session would list all services, and each client read its own's description, again.
+        botocore.session.create_loader = functools.cache(botocore.session.create_loader)
         JSONFileLoader.load_file = staticmethod(functools.cache(JSONFileLoader().load_file))
         for service in SERVICES:
             boto3.Session("none", "none", region_name="us-east-1").client(service)

@@ -27,6 +27,7 @@ _OWN = {
     "web_server",
     "parsed_policies",
     "parsed_conditions",
+    "service_models",
     "repeated_calls",
     "layer_archives",
 }

@@ -18,6 +18,7 @@ EXTENSIONS = (
     "web_server",
     "parsed_policies",
     "parsed_conditions",
+    "service_models",
     "repeated_calls",
     "lambda_workers",
     "layer_archives",
