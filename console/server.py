@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -92,3 +93,5 @@ app: Any = App(
         Middleware(CognitoSignOut),
     ],
 )
+# After each run of a page Streamlit looks for garbage; in what was imported there is none.
+gc.freeze()
