@@ -139,6 +139,24 @@ def test_a_file_without_a_byte_is_refused(tmp_path: Path) -> None:
         billed(ExportedCosts([tmp_path]))
 
 
+@pytest.mark.parametrize("folder", ["BilledCost=1", "BillingCurrency=EUR", "BillingPeriodStart=2"])
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_folders_name_replaces_no_column(tmp_path: Path, folder: str, suffix: str) -> None:
+    (tmp_path / folder).mkdir()
+    source = ExportedCosts([stored(tmp_path / folder, suffix, [[focus("10")]])])
+    assert billed(source) == 10
+    assert [one.currency for one in source.control_totals(OCTOBER)] == ["USD"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_folder_names_what_the_files_lack(tmp_path: Path, suffix: str) -> None:
+    """As programs write that partition a table."""
+    rows = [{name: cell for name, cell in focus("10").items() if name != "BillingCurrency"}]
+    (tmp_path / "BillingCurrency=USD").mkdir()
+    source = ExportedCosts([stored(tmp_path / "BillingCurrency=USD", suffix, [rows])])
+    assert [one.currency for one in source.control_totals(OCTOBER)] == ["USD"]
+
+
 def test_charges_in_two_kinds_of_cur_are_refused(tmp_path: Path) -> None:
     rows = [line_item(str(cost)) for cost in range(1, 12)]
     write(tmp_path / "1.csv", rows)

@@ -474,42 +474,53 @@ class ChargeTable(ABC):
                     remedy=f"Give the files of {self._place} as the provider wrote them",
                 )
 
-    def _refuse_equal_days(self, exports: Mapping[str, str]) -> None:
+    def _refuse_equal_days(
+        self, exports: Mapping[str, str], *, began: str = "NULL", named: str = "false"
+    ) -> None:
         """Refuse exports whose days cost the same, account by account; tell of a few days.
 
-        So do two exports of one payer, of which one has resources, and the other has not.
+        So do two exports of one payer, of which one has resources, and the other has not. Parts of
+        one export may cost the same by chance: they begin with other hours, or have resources, of
+        which others are in common then.
 
         Args:
             exports: The files of the table, and what those of one export share.
+            began: With which moment a day's charges begin, over its rows.
+            named: Whether a day's charges name resources, over its rows.
 
         Raises:
             RejectedInput: `charges_twice`.
         """
-        day = "payer_account, linked_account, billing_month, charge_day, currency"
+        day = "payer_account, linked_account, billing_month, charge_day, currency, category"
         found = self._run(
             self._connection,
             "WITH exports AS (SELECT unnest($files) AS file, unnest($exports) AS export),"
-            f" days AS (SELECT export, {day}, round(sum(billed), 2) AS billed"
-            f" FROM (SELECT file, {day}, sum(billed) AS billed FROM charges GROUP BY ALL)"
+            f" days AS (SELECT export, {day}, round(sum(billed), 2) AS billed,"
+            " min(began) AS began, bool_or(named) AS named"
+            f" FROM (SELECT file, {day}, sum(billed) AS billed, {began} AS began, {named} AS named"
+            " FROM charges GROUP BY ALL)"
             " JOIN exports USING (file) GROUP BY ALL HAVING abs(sum(billed)) >= 1),"
             " counts AS (SELECT export, count(*) AS days FROM days GROUP BY ALL)"
             " SELECT one.export, other.export, count(*) AS equal,"
-            " any_value(least(a.days, b.days)) AS most FROM days one"
+            " any_value(least(a.days, b.days)) AS most,"
+            " count(DISTINCT (payer_account, linked_account, charge_day)) AS said FROM days one"
             f" JOIN days other USING ({day}, billed)"
             " JOIN counts a ON a.export = one.export JOIN counts b ON b.export = other.export"
-            " WHERE one.export < other.export GROUP BY ALL HAVING equal * 2 > most ORDER BY ALL",
+            " WHERE one.export < other.export AND one.began IS NOT DISTINCT FROM other.began"
+            " AND NOT (one.named AND other.named)"
+            " GROUP BY ALL HAVING equal * 2 > most ORDER BY ALL",
             {"files": list(exports), "exports": list(exports.values())},
         )
-        for one, other, equal, most in found:
-            said = f"{one} and {other} have the same costs on {equal:,}"
-            if equal >= FEW_ROWS or equal == most >= _FEW_DAYS:
+        for one, other, equal, most, days in found:
+            said = f"{one} and {other} have the same costs on {days:,}"
+            if days >= FEW_ROWS or (equal == most and days >= _FEW_DAYS):
                 raise RejectedInput(
                     f"{said} days of their accounts, which would count twice",
                     code="charges_twice",
                     remedy="Give one export of each payer",
                 )
             note = (
-                f"{said} of {most:,} days of their accounts. If both are exports of one payer,"
+                f"{said} days of their accounts. If both are exports of one payer,"
                 " these costs are counted twice: check the exports."
             )
             if note not in self._notes:

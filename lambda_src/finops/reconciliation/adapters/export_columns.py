@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/cur/latest/userguide/table-dictionary-cur2.html
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from finops.reconciliation.adapters.export_costs import ExportCosts
@@ -83,6 +84,7 @@ _IDENTIFYING: Final = (
     *("line_item_resource_id", "line_item_operation", "line_item_availability_zone"),
     *("line_item_product_code", "reservation_reservation_a_r_n", "savings_plan_savings_plan_a_r_n"),
 )
+_RESOURCES: Final = ("ResourceId", "line_item_resource_id")
 #: What tells rows apart that are otherwise alike, where an export has it.
 _ROW_IDS: Final = (
     *("ResourceId", "SkuId", "SkuPriceId", "ChargeDescription"),
@@ -307,20 +309,50 @@ class ExportColumns:
         return [self._first_filled("service"), *map(quoted, (*columns, *ids))]
 
     @property
-    def identity(self) -> str:
+    def identifying(self) -> frozenset[tuple[str, str]]:
+        """What says what a row charges for, with the type where texts of types differ.
+
+        A resource is among it also where the files name none.
+        """
+        fields = ("charge_period", "charge_end", "category", "charge_class", "sku")
+        tags = self._columns.get("tags")
+        return frozenset(
+            {
+                *((one, "") for one in fields if one in self._columns),
+                *((one, "") for one in _IDENTIFYING if one in _RESOURCES or self.spelling(one)),
+                *((("tags", self._types[tags]),) if tags else ()),
+            }
+        )
+
+    def identity(self, common: AbstractSet[tuple[str, str]]) -> str:
         """A hash of what a row charges for, whatever it costs: another delivery restates it.
 
         A CUR's own id of a row is another one in each delivery:
         https://docs.aws.amazon.com/cur/latest/userguide/identity-columns.html
+
+        Args:
+            common: What all files have of `identifying`.
         """
-        fields = ("charge_period", "charge_end", "category", "charge_class", "sku", "tags")
-        columns = (self._columns.get(one) for one in fields)
-        # Files of other columns have the same hash, where these say the same.
-        cells = ", ".join(
-            f"CAST({quoted(one)} AS VARCHAR)" if one else "NULL"
-            for one in (*columns, *map(self.spelling, _IDENTIFYING))
-        )
-        return f"hash({self._first_filled('service')}, {cells})"
+        cells = [self._first_filled("service")]
+        for name, _ in sorted(common):
+            if name in {"charge_period", "charge_end"}:
+                cells.append(f"CAST({self._moment(name)} AS VARCHAR)")
+            else:
+                column = self._columns.get(name) or self.spelling(name)
+                cells.append(f"CAST({quoted(column)} AS VARCHAR)" if column else "NULL")
+        return f"hash({', '.join(cells)})"
+
+    @property
+    def began(self) -> str:
+        """The moment in which a charge period begins."""
+        return self._moment("charge_period")
+
+    @property
+    def has_resource(self) -> str:
+        """Whether a row names what it charges for."""
+        found = [one for one in map(self.spelling, _RESOURCES) if one]
+        filled = (f"coalesce(CAST({quoted(one)} AS VARCHAR), '') <> ''" for one in found)
+        return f"({' OR '.join(filled)})" if found else "false"
 
     @property
     def knows_quantities(self) -> bool:

@@ -100,21 +100,36 @@ class ExportedCosts(ChargeTable):
             files.setdefault(columns, []).append(name)
         found = []
         for columns, names in files.items():
-            form = ExportColumns(dict(columns), file=Path(names[0]).name)
+            form, is_in_folders = self._form(dict(columns), names[0])
             # Of each .csv.gz at once DuckDB would keep what it read first, which is 32 MB.
             at_once = [names] if _is_parquet(names[0]) else [[one] for one in names]
-            found.append((form, [self._scan(one) for one in at_once]))
+            found.append((form, [self._scan(one, folders=is_in_folders) for one in at_once]))
         require_one_kind([form for form, _ in found])
         return found
 
-    def _scan(self, files: Sequence[str]) -> str:
+    def _form(self, types: Mapping[str, str], name: str) -> tuple[ExportColumns, bool]:
+        """How a file is read, and whether folders such as ServiceName=… name what it lacks."""
+        try:
+            return ExportColumns(types, file=Path(name).name), False
+        except RejectedInput:
+            scan = self._scan([name], folders=True)
+            described = self._run(self._connection, f"DESCRIBE SELECT * FROM {scan}")
+            all_types = {str(column): str(kind) for column, kind, *_ in described}
+            if all_types == types:
+                raise
+            return ExportColumns(all_types, file=Path(name).name), True
+
+    def _scan(self, files: Sequence[str], *, folders: bool = False) -> str:
         names = ", ".join(
             literal(one if one in self._files.objects else _as_pattern(one)) for one in files
         )
+        options = f"filename = true, hive_partitioning = {str(folders).lower()}"
+        if folders:
+            options += ", hive_types_autocast = false"
         if _is_parquet(files[0]):
-            return f"read_parquet([{names}], filename = true)"
+            return f"read_parquet([{names}], {options})"
         return (
-            f"read_csv([{names}], filename = true, all_varchar = true,"
+            f"read_csv([{names}], {options}, all_varchar = true,"
             " header = true, delim = ',', quote = '\"', escape = '\"',"
             " nullstr = ['', 'NULL', 'null'])"
         )
@@ -125,8 +140,14 @@ class ExportedCosts(ChargeTable):
             for form, columns in enumerate(self._forms)
         ]
         if self._have_several_deliveries:
+            common = frozenset.intersection(*(columns.identifying for columns in self._forms))
             for fields, columns in zip(forms, self._forms, strict=True):
-                fields |= {"file": quoted("filename"), "identity": columns.identity}
+                fields |= {
+                    "file": quoted("filename"),
+                    "identity": columns.identity(common),
+                    "began": columns.began,
+                    "has_resource": columns.has_resource,
+                }
         # What is the same in all rows, such as costs that the files lack, need not be kept.
         same = {
             name: one
@@ -145,8 +166,9 @@ class ExportedCosts(ChargeTable):
         )
         if self._have_several_deliveries:
             self._refuse_twice()
+            self._refuse_spread_twice()
             for exports in self._exports():
-                self._refuse_equal_days(exports)
+                self._refuse_equal_days(exports, began="min(began)", named="bool_or(has_resource)")
 
     def _alike(self, month: Month) -> tuple[int, int, int]:
         [(kinds, rows, again)] = self._rows(
@@ -182,6 +204,44 @@ class ExportedCosts(ChargeTable):
             for one, first in by_delivery.items()
         }
         return [by_delivery, *([by_name] if by_name != by_delivery else [])]
+
+    def _refuse_spread_twice(self) -> None:
+        """Refuse files most of whose rows of resources are in other deliveries, wherever.
+
+        Programs deal the rows of an export to its files at random, so that a file of an older
+        export has a few rows in common with each of the newer one's.
+
+        Raises:
+            RejectedInput: `charges_twice`.
+        """
+        deliveries = {one: self._delivery(one) for one in self._files.names}
+        [(count,)] = self._run(self._connection, "SELECT count(*) FROM charges WHERE has_resource")
+        part = max(1, count // _COMPARED_ROWS)
+        found = self._run(
+            self._connection,
+            "WITH deliveries AS (SELECT unnest($files) AS file, unnest($deliveries) AS delivery),"
+            " ids AS (SELECT file, delivery, payer_account, linked_account, identity"
+            " FROM charges JOIN deliveries USING (file)"
+            " WHERE has_resource AND identity % $part = 0 GROUP BY ALL),"
+            " held AS (SELECT payer_account, linked_account, identity,"
+            " count(DISTINCT delivery) > 1 AS again FROM ids GROUP BY ALL)"
+            " SELECT file, count(*) FILTER (again) AS common, count(*) AS ids FROM ids"
+            " JOIN held USING (payer_account, linked_account, identity)"
+            " GROUP BY ALL HAVING common >= $few AND common * 2 > ids ORDER BY ALL LIMIT 1",
+            {
+                "files": list(deliveries),
+                "deliveries": list(deliveries.values()),
+                "part": part,
+                "few": FEW_ROWS,
+            },
+        )
+        for file, common, ids in found:
+            raise RejectedInput(
+                f"{common * part:,} of {ids * part:,} rows of {file} are in other files, too, and"
+                " would count twice",
+                code="charges_twice",
+                remedy="Give one delivery of each export, or its folder with the manifests",
+            )
 
     def _refuse_twice(self) -> None:
         """Refuse files of different deliveries that hold the same charges; tell of some days.
