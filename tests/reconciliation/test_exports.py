@@ -777,6 +777,26 @@ def test_rows_that_are_in_one_file_twice_are_told(tmp_path: Path, times: int) ->
     assert [one.amount for one in source.control_totals(OCTOBER)] == [200 * times]
     [note] = source.notes
     assert note.startswith(f"{20 * times} rows of {20 * times} are in the export more than once")
+    assert f"written twice, {200 * (times - 1)} USD are counted twice" in note
+
+
+@pytest.mark.parametrize(
+    ("older", "told"), [(26, "200 rows of 225"), (4, "24 rows of 137"), (3, "")]
+)
+def test_an_older_delivery_in_the_same_file_is_told(tmp_path: Path, older: int, told: str) -> None:
+    """By days of accounts: those of the newer one alone are there once."""
+
+    def rows(end: int) -> list[Row]:
+        return [
+            focus("1.5", ResourceId=f"i-{at}", ChargePeriodStart=f"2026-10-{day:02} 00:00:00")
+            for day in range(1, end)
+            for at in range(4)
+        ]
+
+    other = focus("3", SubAccountId="333333333333")
+    source = ExportedCosts([write(tmp_path / "f.csv", [*rows(older), *rows(32), other])])
+    source.control_totals(OCTOBER)
+    assert [one[: len(told)] for one in source.notes] == ([told] if told else [])
 
 
 def test_a_few_rows_that_are_alike_are_no_news(tmp_path: Path) -> None:

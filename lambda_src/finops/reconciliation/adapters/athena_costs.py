@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,7 @@ from finops.reconciliation.adapters.charge_table import ChargeTable
 from finops.reconciliation.adapters.export_columns import (
     ExportColumns,
     require_one_kind,
+    rows_alike,
     selected,
     tag_column,
 )
@@ -39,6 +41,7 @@ _KEYS: Final = {
     **dict.fromkeys(("has_cost", "has_list_cost", "is_ahead"), "BOOLEAN"),
 }
 _SUMS: Final = ("billed", "amortized", "net", "net_amortized", "list_cost")
+_ALIKE: Final = ("billing_month", "billed")
 _PRICED: Final = ("billed", "amortized", "net", "net_amortized", "quantity")
 
 
@@ -123,28 +126,29 @@ class AthenaCosts(ChargeTable):
             uris = [table.export.uri for table in self._tables]
             self._refuse_equal_days(dict(zip(uris, uris, strict=True)))
 
-    def _alike(self, month: Month) -> tuple[int, int, int]:
-        types = dict.fromkeys(("kinds", "row_count", "again"), "BIGINT")
+    def _alike(self, month: Month) -> Sequence[tuple[str, int, int, int, Decimal]]:
+        types = {
+            "currency": "VARCHAR",
+            **dict.fromkeys(("row_count", "kinds", "again"), "BIGINT"),
+            "beyond": _MONEY,
+        }
         self._make("alike", types)
-        names = ("payer_account", "linked_account", "content", "billing_month", "billed")
+        keys = ("payer_account", "linked_account", "charge_day", "currency")
         for form, table in self._with_files([month]):
             fields = self._forms[form].fields(())
-            read = selected({name: fields[name] for name in names})
+            read = selected({name: fields[name] for name in (*keys, "content", *_ALIKE)})
             rows = f"SELECT {read} FROM {table.rows([month])}"
-            self._take(
-                "alike",
-                types,
-                form,
-                "SELECT count(*) AS kinds, sum(row_count) AS row_count,"
-                " sum(CASE WHEN row_count > 1 THEN row_count ELSE 0 END) AS again"
-                f" FROM (SELECT count(*) AS row_count FROM ({rows})"
-                f" WHERE billing_month = DATE '{month.first}' AND billed <> 0"
-                " GROUP BY payer_account, linked_account, content)",
-            )
-        [(kinds, rows, again)] = self._run(
-            self._connection, "SELECT sum(kinds), sum(row_count), sum(again) FROM alike"
+            of_month = f"billing_month = DATE '{month.first}' AND billed <> 0"
+            self._take("alike", types, form, rows_alike(f"SELECT * FROM ({rows}) WHERE {of_month}"))
+        found = self._run(
+            self._connection,
+            "SELECT currency, sum(row_count), sum(kinds), sum(again), coalesce(sum(beyond), 0)"
+            " FROM alike GROUP BY 1 ORDER BY 1",
         )
-        return int(kinds or 0), int(rows or 0), int(again or 0)
+        return [
+            (currency, int(rows), int(kinds), int(again), beyond)
+            for currency, rows, kinds, again, beyond in found
+        ]
 
     def _priced(self, month: Month) -> str:
         keys = ("currency", "service", "billing_month", "sku")

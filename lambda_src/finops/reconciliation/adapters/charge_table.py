@@ -111,8 +111,12 @@ class ChargeTable(ABC):
         """
 
     @abstractmethod
-    def _alike(self, month: Month) -> tuple[int, int, int]:
-        """Of the month's rows: how many differ, all, and those that are there more than once."""
+    def _alike(self, month: Month) -> Sequence[tuple[str, int, int, int, Decimal]]:
+        """By currency: all rows of the month, and those of days of accounts without any other.
+
+        Of these, all of whose rows are there more than once: how many differ, how many there are,
+        and what they cost beyond once.
+        """
 
     @abstractmethod
     def _priced(self, month: Month) -> str:
@@ -342,9 +346,9 @@ class ChargeTable(ABC):
     def _charges_ahead(self, month: Month) -> list[str]:
         """Notes of charges of the month, or in its costs, that begin after their period's end."""
         found = self._rows(
-            "SELECT CAST(date_trunc('month', charge_day) AS DATE) AS began, billing_month,"
+            "SELECT CAST(date_trunc('month', charge_day) AS DATE) AS in_month, billing_month,"
             " currency, sum(row_count), sum(billed) FROM charges"
-            " WHERE is_ahead AND $first IN (began, billing_month) GROUP BY ALL ORDER BY ALL",
+            " WHERE is_ahead AND $first IN (in_month, billing_month) GROUP BY ALL ORDER BY ALL",
             {"first": month.first},
         )
         return [
@@ -353,14 +357,18 @@ class ChargeTable(ABC):
         ]
 
     def _rows_told_twice(self, month: Month) -> Iterator[str]:
-        """A note, where hardly a row of the month is there only once."""
-        kinds, rows, again = self._alike(month)
-        if kinds >= FEW_ROWS and again * 10 >= rows * 9:
-            yield (
-                f"{counted(again)} of {rows:,} are in the export more than once, with the same"
-                " account, moment, service, resource and cost. If it was written twice, these"
-                " costs are counted twice: check the export."
-            )
+        """Notes of days of accounts all of whose rows are there more than once.
+
+        Where rows have no ids, others may cost the same: then nearly all of the month's must be.
+        """
+        have_ids = any(columns.have_ids for columns in self._forms)
+        for currency, rows, kinds, again, beyond in self._alike(month):
+            if kinds >= FEW_ROWS and (have_ids or again * 10 >= rows * 9):
+                yield (
+                    f"{counted(again)} of {rows:,} are in the export more than once, with the same"
+                    " account, moment, service, resource and cost. If it was written twice,"
+                    f" {beyond.normalize():,f} {currency} are counted twice: check the export."
+                )
 
     def _charge(self, row: Sequence[Any], one_of: Callable[[Any, Any], Any]) -> Charge:
         payer, linked, service, start, category, charge_class, currency, invoice, issuer, rule = (

@@ -343,6 +343,11 @@ class ExportColumns:
         return f"hash({', '.join(cells)})"
 
     @property
+    def have_ids(self) -> bool:
+        """Whether the files name resources, or line items."""
+        return any(map(self.spelling, (*_RESOURCES, "identity_line_item_id")))
+
+    @property
     def began(self) -> str:
         """The moment in which a charge period begins."""
         return self._moment("charge_period")
@@ -439,6 +444,29 @@ def _of_both() -> RejectedInput:
         "the files belong to a FOCUS and to a CUR export, so charges would count twice",
         code="mixed_export",
         remedy="Give only one of the two",
+    )
+
+
+def rows_alike(rows: str) -> str:
+    """A SELECT of what `ChargeTable._alike` gives, in the SQL of both engines.
+
+    Args:
+        rows: A SELECT of the rows of one month.
+    """
+    day = "payer_account, linked_account, charge_day, currency"
+    alike = (
+        f"SELECT {day}, count(*) AS row_count, sum(billed) - min(billed) AS beyond"
+        f" FROM ({rows}) GROUP BY {day}, content"
+    )
+    days = (
+        "SELECT currency, count(*) AS kinds, sum(row_count) AS row_count, sum(beyond) AS beyond,"
+        f" min(row_count) > 1 AS twice FROM ({alike}) GROUP BY {day}"
+    )
+    return (
+        "SELECT currency, sum(row_count) AS row_count,"
+        " sum(CASE WHEN twice THEN kinds ELSE 0 END) AS kinds,"
+        " sum(CASE WHEN twice THEN row_count ELSE 0 END) AS again,"
+        f" sum(CASE WHEN twice THEN beyond END) AS beyond FROM ({days}) GROUP BY currency"
     )
 
 

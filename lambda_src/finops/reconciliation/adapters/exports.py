@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +16,7 @@ from finops.reconciliation.adapters.charge_table import FEW_ROWS, ChargeTable
 from finops.reconciliation.adapters.export_columns import (
     ExportColumns,
     require_one_kind,
+    rows_alike,
     selected,
 )
 from finops.reconciliation.adapters.export_files import (
@@ -170,15 +172,14 @@ class ExportedCosts(ChargeTable):
             for exports in self._exports():
                 self._refuse_equal_days(exports, began="min(began)", named="bool_or(has_resource)")
 
-    def _alike(self, month: Month) -> tuple[int, int, int]:
-        [(kinds, rows, again)] = self._rows(
-            "WITH alike AS (SELECT hash(payer_account, linked_account, content) AS id,"
-            " count(*) AS rows FROM charges WHERE billing_month = $first AND billed <> 0"
-            " GROUP BY ALL)"
-            " SELECT count(*), sum(rows), sum(rows) FILTER (rows > 1) FROM alike",
-            {"first": month.first},
-        )
-        return kinds, rows or 0, again or 0
+    def _alike(self, month: Month) -> Sequence[tuple[str, int, int, int, Decimal]]:
+        rows = f"SELECT * FROM charges WHERE billing_month = DATE '{month.first}' AND billed <> 0"
+        return [
+            (currency, rows, kinds or 0, again or 0, beyond or Decimal(0))
+            for currency, rows, kinds, again, beyond in self._run(
+                self._database, f"{rows_alike(rows)} ORDER BY 1"
+            )
+        ]
 
     def _priced(self, month: Month) -> str:
         del month
