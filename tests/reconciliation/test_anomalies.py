@@ -357,14 +357,46 @@ def test_an_acknowledged_anomaly_is_quiet_while_it_lasts() -> None:
 
     said = Acknowledgement(subject="Amazon EC2", day=date(2026, 9, 20), reason="load test")
     september, october = MONTH.plus(-1), MONTH
-    assert said.covers("Amazon EC2", of(date(2026, 9, 18), date(2026, 9, 30)), september)
-    assert said.covers("Amazon EC2", of(october.first, date(2026, 10, 7)), october)
-    assert not said.covers("Amazon EC2", of(date(2026, 10, 2), date(2026, 10, 7)), october)
-    assert not said.covers("Amazon EC2", of(date(2026, 9, 21), date(2026, 9, 22)), september)
-    assert not said.covers("Amazon S3", of(date(2026, 9, 18), date(2026, 9, 30)), september)
+
+    def quiet(first: date, last: date, month: Month, service: str = "Amazon EC2") -> bool:
+        return said.covers(service, of(first, last), month, {})
+
+    assert quiet(date(2026, 9, 18), date(2026, 9, 30), september)
+    assert not quiet(date(2026, 10, 2), date(2026, 10, 7), october)
+    assert not quiet(date(2026, 9, 21), date(2026, 9, 22), september)
+    assert not quiet(date(2026, 9, 18), date(2026, 9, 30), september, "Amazon S3")
     limited = replace(said, until=date(2026, 9, 25))
-    assert limited.covers("Amazon EC2", of(date(2026, 9, 18), date(2026, 9, 25)), september)
-    assert not limited.covers("Amazon EC2", of(date(2026, 9, 18), date(2026, 9, 26)), september)
+    assert limited.covers("Amazon EC2", of(date(2026, 9, 18), date(2026, 9, 25)), september, {})
+    assert not limited.covers("Amazon EC2", of(date(2026, 9, 18), date(2026, 9, 26)), september, {})
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "goes_on"),
+    [
+        ([400] * 11, 400, True),
+        ([400, 400, 400, 120, 400, 400, 400, 400, 400, 130, 400], 400, True),
+        ([1000, *[100] * 10], 400, False),
+        ([1000, *[100] * 10], 5000, False),
+        ([1000, *[100] * 10], 0, False),
+        ([400] * 11, 0, False),
+        ([0] * 11, 0, True),
+    ],
+)
+def test_what_begins_on_the_first_is_not_what_was_acknowledged_the_month_before(
+    before: list[int], now: int, goes_on: bool
+) -> None:
+    day = date(2026, 9, 20)
+    series = {day + timedelta(days=at): Decimal(cost) for at, cost in enumerate(before)}
+    said = Acknowledgement(subject="Amazon EC2", day=day, reason="load test")
+    found = Unusual(
+        first=MONTH.first,
+        last=MONTH.first + timedelta(days=9),
+        actual=Decimal(10 * now),
+        expected=Decimal(1000),
+        score=Decimal(9),
+        days_before=62,
+    )
+    assert said.covers("Amazon EC2", found, MONTH, series) is goes_on
 
 
 def test_finds_nine_in_ten_days_at_twice_their_cost() -> None:

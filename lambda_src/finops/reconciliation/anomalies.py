@@ -151,17 +151,26 @@ class Acknowledgement:
     reason: str
     until: date | None = None
 
-    def covers(self, subject: str, days: Unusual, month: Month) -> bool:
+    def covers(self, subject: str, days: Unusual, month: Month, series: Series) -> bool:
         """Whether an anomaly of a month is meant: it has the day, or goes on from the month before.
 
         What goes on after `until` is told again.
         """
-        goes_on = days.first == month.first and Month.of(self.day) == month.plus(-1)
         return (
             subject == self.subject
-            and (days.first <= self.day <= days.last or goes_on)
+            and (days.first <= self.day <= days.last or self._goes_on(days, month, series))
             and (self.until is None or days.last <= self.until)
         )
+
+    def _goes_on(self, days: Unusual, month: Month, series: Series) -> bool:
+        """Whether costs have been off like this since the day, but for one day in four."""
+        if days.first != month.first or Month.of(self.day) != month.plus(-1):
+            return False
+        count = (days.last - days.first).days + 1
+        usual, off = days.expected / count, (days.actual - days.expected) / count
+        since = [series.get(day, Decimal(0)) - usual for day in days_between(self.day, month.first)]
+        alike = [one for one in since if one * off > 0 and 2 * abs(one) >= abs(off)]
+        return 4 * len(alike) >= 3 * len(since)
 
 
 def unusual_days(

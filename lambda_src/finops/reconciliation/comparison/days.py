@@ -10,6 +10,7 @@ from decimal import Decimal
 from finops.reconciliation.anomalies import (
     MOST_DEVIATIONS,
     AnomalyKind,
+    Series,
     Unusual,
     unusual_days,
 )
@@ -70,20 +71,20 @@ def anomaly_lines(costs: Costs) -> tuple[Anomaly, ...]:
     units: dict[str, set[str]] = defaultdict(set)
     for (_, account), bearing in costs.units_of_account.items():
         units[account] |= bearing
-    unusual = [
-        (account, days)
+    off = [
+        (account, days, series)
         for (_, account), series in sorted(costs.account_usage.items())
         for days in unusual_days(series, given.month, given.known_until, known_from=known_from)
     ]
-    driven_by = given.anomaly_services(unusual)
+    driven_by = given.anomaly_services([(account, days) for account, days, _ in off])
     found = [
-        _line(costs, "account", account, days, sorted(units[account]), services)
-        for (account, days), services in zip(unusual, driven_by, strict=True)
+        _line(costs, "account", account, days, series, sorted(units[account]), services)
+        for (account, days, series), services in zip(off, driven_by, strict=True)
     ]
     for service, series in sorted(costs.service_series.items()):
         explains = [(one.first, one.last) for one in found if service in one.services]
         found += [
-            _line(costs, "service", service, days, [], ())
+            _line(costs, "service", service, days, series, [], ())
             for days in unusual_days(series, given.month, given.known_until, known_from=known_from)
             if not any(first <= days.last and days.first <= last for first, last in explains)
         ]
@@ -102,6 +103,7 @@ def _line(
     scope: str,
     subject: str,
     days: Unusual,
+    series: Series,
     units: Sequence[str],
     services: Sequence[str],
 ) -> Anomaly:
@@ -124,7 +126,7 @@ def _line(
             (
                 one.reason
                 for one in costs.evidence.acknowledgements
-                if one.covers(subject, days, costs.evidence.month)
+                if one.covers(subject, days, costs.evidence.month, series)
             ),
             "",
         ),
