@@ -18,7 +18,7 @@ from console.reports import StoredReport
 from console.views.reports import mail
 from console.views.reports.details import acknowledgement
 from console.views.reports.drilldown import go_into
-from finops.reconciliation.attention import attention, lead
+from finops.reconciliation.attention import attention, lead, verdict
 from finops.reconciliation.configuration import parse
 from finops.reconciliation.report import Report, as_document
 from tests.console.conftest import Stage
@@ -110,11 +110,13 @@ def test_a_report_begins_as_the_html_report_does(
     app = stage.page("reports")
     assert not app.exception
     shown = [re.sub(r":(red|green|orange|gray)\[|[\\\]*]", "", one.value) for one in app.markdown]
-    assert "".join(one.text for one in lead(report)) in shown
+    assert "".join(one.text for one in verdict(report)) in shown, "the figures follow"
     for point in attention(report):
         assert any(one.endswith(f"{point.title} {point.text}") for one in shown), point
     # What is spent so far is less than the budgets; the forecast is not.
-    is_red = any(":red[**4,581.94 over**]" in one.value.replace("\\", "") for one in app.markdown)
+    is_red = any(
+        ":red[**4,581.94 USD over**]" in one.value.replace("\\", "") for one in app.markdown
+    )
     assert is_red is (report.known_until is not None)
     labels = [one.label for one in app.metric]
     assert ("Variance by forecast (USD)" in labels) is (report.known_until is not None)

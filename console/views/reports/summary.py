@@ -10,7 +10,7 @@ from typing import Final
 import streamlit as st
 
 from console import cards, ui
-from finops.reconciliation.attention import attention, lead, variance
+from finops.reconciliation.attention import attention, variance, verdict
 from finops.reconciliation.domain import UnitStatus, percent
 from finops.reconciliation.report import Driver, Report, Unit
 
@@ -29,7 +29,7 @@ _POINTS: Final = {"bad": ":red[:material/error:]", "warn": ":orange[:material/wa
 def head(report: Report) -> None:
     """Draw what a reader must know first, as the HTML report says it."""
     st.markdown(
-        "".join(_TONES.get(one.tone, "{}").format(ui.escaped(one.text)) for one in lead(report))
+        "".join(_TONES.get(one.tone, "{}").format(ui.escaped(one.text)) for one in verdict(report))
     )
     _gauge(report)
     totals(report)

@@ -12,9 +12,9 @@ import click
 from finops.cli.options import common, writing
 from finops.cli.output import Output
 from finops.deployment.environment import Environment
-from finops.reconciliation.domain import SOURCES
+from finops.reconciliation.domain import SOURCES, percent
 from finops.reconciliation.messages import headline
-from finops.reconciliation.report import FORMATS, as_document
+from finops.reconciliation.report import FORMATS, Unit, as_document
 from finops.reconciliation.showback import FOLDER
 from finops.shared.periods import Month
 
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     *("name", "actual", "budget", "variance", "variance_pct", "status", "previous", "forecast"),
+)
+#: Of an open month, whose status is that of the forecast.
+_OPEN_COLUMNS = (
+    *("name", "actual", "forecast", "budget", "forecast_variance", "forecast_variance_pct"),
+    *("status", "previous"),
 )
 
 
@@ -117,7 +122,7 @@ def reconcile(
             formats=wanted,
         )
         outcome = reconciler.run(period, now=deployment.now, close=close, allow_empty=allow_empty)
-        _answer(out, outcome, reconciler.evidence.source, deployment.engines)
+        answer(out, outcome, reconciler.evidence.source, deployment.engines)
 
 
 @reconcile.command("check")
@@ -170,7 +175,20 @@ def _configuration(
     return deployed.configuration
 
 
-def _answer(out: Output, outcome: Outcome, source: object, engines: ExportEngines) -> None:
+def _by_forecast(unit: Unit) -> dict[str, str | None]:
+    """How far the forecast is from the budget, as amount and in percent; None without a budget."""
+    if unit.budget is None or unit.forecast is None:
+        return {"forecast_variance": None, "forecast_variance_pct": None}
+    off = unit.forecast - unit.budget
+    share = percent(off, unit.budget)
+    return {
+        "forecast_variance": f"{off:f}",
+        "forecast_variance_pct": None if share is None else f"{share:f}",
+    }
+
+
+def answer(out: Output, outcome: Outcome, source: object, engines: ExportEngines) -> None:
+    """Print the month's headline, its units, and where the report is."""
     from finops.reconciliation.cost_explorer import CostExplorerCosts
 
     report = outcome.report
@@ -197,7 +215,13 @@ def _answer(out: Output, outcome: Outcome, source: object, engines: ExportEngine
     for line in headline(report, with_units=False):
         out.text(line)
     out.text()
-    out.answer(document, rows="units", columns=_COLUMNS)
+    if report.known_until:
+        document["units"] = [
+            {**row, **_by_forecast(unit)}
+            for row, unit in zip(document["units"], report.units, strict=True)
+        ]
+    columns = _OPEN_COLUMNS if report.known_until else _COLUMNS
+    out.answer(document, rows="units", columns=columns)
     out.text()
     for kind, place in outcome.stored.locations.items():
         out.text(f"{kind}: {place}")
