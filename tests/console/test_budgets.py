@@ -275,7 +275,9 @@ def test_edits_stay_with_their_budgets_when_the_table_shows_others(
     view = table._view(("", ""), budgets)
     session[view.editor] = {"edited_rows": {0: {"amount": "5"}}}
     table._collect(view)
-    assert table._view(("", ""), budgets) is view, "a table that changes loses the cell"
+    again = table._view(("", ""), budgets)
+    assert (again.editor, again.typed) == (view.editor, {}), "a table that changes loses the cell"
+    assert again.rows is view.rows
     found = table._view(("monthly", ""), budgets[1:])
     assert found.editor != view.editor
     session[found.editor] = {"edited_rows": {0: {"amount": "6"}}}
@@ -358,6 +360,39 @@ def test_what_a_browser_has_kept_is_taken_as_if_it_were_typed(kept: Stage) -> No
     gone = ["333333333333", "gone", {"amount": "5"}, {}]
     assert unsaved.restore([*document, gone], [listed(kept)]) == 1
     assert unsaved.all_unsaved() == {KEY: {"amount": "7.5", "emails": None}}
+
+
+def test_what_came_back_is_in_its_cell_and_outlasts_an_edit_of_another_row(
+    kept: Stage, session: dict[object, object]
+) -> None:
+    kept.budgets.rows.items[KEY.account_id, "other"] = {**ROW, "budget_name": "other"}
+    budgets = [listed(kept), listed(kept, "other")]
+    # A page's first run draws the table before the browser answers.
+    first = table._view(("", ""), budgets)
+    session[first.editor] = {"edited_rows": {}}
+    document = [[KEY.account_id, KEY.budget_name, {"amount": "1703"}, {"amount": "100.00"}]]
+    assert unsaved.restore(document, budgets) == 1
+    view = table._view(("", ""), budgets)
+    assert list(table._frame(view, {})["amount"]) == ["1703", "100.00"]
+    session[view.editor] = {"edited_rows": {1: {"amount": "4444"}}}
+    for late in (view, first):
+        table._collect(late)
+        amounts = {key.budget_name: one["amount"] for key, one in unsaved.all_unsaved().items()}
+        assert amounts == {KEY.budget_name: "1703", "other": "4444"}
+        assert table._view(("", ""), budgets).editor == view.editor
+    session[view.editor] = {"edited_rows": {0: {"amount": "100.00"}, 1: {"amount": "4444"}}}
+    table._collect(view)
+    assert [key.budget_name for key in unsaved.all_unsaved()] == ["other"]
+
+
+def test_what_comes_back_does_not_replace_what_was_typed_since(kept: Stage) -> None:
+    unsaved.keep(listed(kept), {"amount": "8"})
+    old = {"amount": "7.5", "emails": "b@example.com"}
+    seen = {"amount": "90.00", "emails": "a@example.com"}
+    document = [[KEY.account_id, KEY.budget_name, old, seen]]
+    assert unsaved.restore(document, [listed(kept)]) == 1
+    assert unsaved.all_unsaved() == {KEY: {"amount": "8", "emails": "b@example.com"}}
+    assert unsaved.seen_of(KEY) == {"amount": "100.00", "emails": "a@example.com"}
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from tests.flows.console import (
     running_browser,
     running_console,
 )
-from tests.flows.deployment import SPOKE, Deployment, eventually
+from tests.flows.deployment import OTHER_SPOKE, SPOKE, Deployment, eventually
 from tests.flows.invoices import InvoiceFlow, document, paper, unique
 from tests.flows.reconciliation import ReconciliationFlow, months_ago
 from tests.workbooks import table
@@ -277,7 +277,8 @@ def test_what_was_typed_outlasts_a_restart_a_sign_in_and_a_reload(
     tmp_path: Path,
 ) -> None:
     one = waiting_invoice(invoices)
-    deployment.edit(SPOKE, "100", budget_name)
+    for account_id in (SPOKE, OTHER_SPOKE):
+        deployment.edit(account_id, "100", budget_name)
     url, path = free_address(), f"invoice?id={one.id}"
     with running_console(deployment.url, tmp_path, url=url):
         visitor = Visitor.come(browser, url, name="anna", role="Approver", path=path)
@@ -294,7 +295,7 @@ def test_what_was_typed_outlasts_a_restart_a_sign_in_and_a_reload(
         assert not invoices.store.find(one.id).reviews
         visitor.go("Budgets")
         visitor.enter("Search", budget_name)
-        visitor.sees_rows(1)
+        visitor.sees_rows(2)
         visitor.type_into(3, "1234.56")
         visitor.sees("Apply 1 change")
         # The tab has it a moment after the page shows it.
@@ -305,6 +306,12 @@ def test_what_was_typed_outlasts_a_restart_a_sign_in_and_a_reload(
         visitor.sees("Apply 1 change")
         assert visitor.page.url == f"{url}/budgets?budget_search={budget_name}"
         expect(visitor.field("Search")).to_have_value(budget_name)
+        visitor.sees_rows(2)
+        visitor.has_cell(3, "1234.56")
+        visitor.type_into(3, "77.70", row=1)
+        visitor.sees("Apply 2 changes")
+        visitor.has_cell(3, "1234.56")
+        visitor.has_cell(3, "77.70", row=1)
         # Whoever signs out leaves nothing to the next person.
         click_until(visitor.button("Sign out"), visitor.button("Sign in"))
         assert "1234.56" not in visitor.page.evaluate("JSON.stringify(sessionStorage)")

@@ -38,12 +38,14 @@ class _View:
         asked: The search and the status.
         rows: The budgets.
         typed: What was typed before, by budget.
+        collected: What has been typed by now, of which the editor shows everything.
     """
 
     number: int
     asked: tuple[str, str]
     rows: Sequence[Budget]
     typed: Mapping[BudgetKey, unsaved.Typed]
+    collected: Mapping[BudgetKey, unsaved.Typed]
 
     @property
     def editor(self) -> str:
@@ -98,25 +100,26 @@ def _start_again() -> None:
 
 
 def _view(asked: tuple[str, str], rows: Sequence[Budget]) -> _View:
-    """The view on the screen; another one where it shows something else, and nobody types."""
+    """The view on the screen; another one where it shows something else, and nobody types in it."""
     before: _View | None = st.session_state.get(_VIEW)
     typed = unsaved.all_unsaved()
-    if before and before.asked == asked and before.rows:
+    if before and before.asked == asked and before.rows and before.collected == typed:
         unchanged = before.rows == rows and before.typed == typed
         if unchanged or (typed and before.editor in st.session_state):
             return before
-    view = _View(number=before.number + 1 if before else 0, asked=asked, rows=rows, typed=typed)
+    number = before.number + 1 if before else 0
+    view = _View(number=number, asked=asked, rows=rows, typed=typed, collected=typed)
     st.session_state[_VIEW] = view
     return view
 
 
 def _collect(view: _View) -> None:
     """Keep what the editor holds, by budget: its own edits are by row, and end with it."""
-    edited = st.session_state[view.editor]["edited_rows"]
-    for number, budget in enumerate(view.rows):
-        edits = {**view.typed.get(key_of(budget), {}), **edited.get(number, {})}
-        if edits or key_of(budget) in unsaved.all_unsaved():
-            unsaved.keep(budget, edits)
+    for number, edits in st.session_state[view.editor]["edited_rows"].items():
+        budget = view.rows[number]
+        unsaved.keep(budget, {**unsaved.all_unsaved().get(key_of(budget), {}), **edits})
+    if st.session_state[_VIEW].number == view.number:
+        st.session_state[_VIEW] = replace(view, collected=unsaved.all_unsaved())
 
 
 def save(services: Services, user: User, budgets: Sequence[Budget]) -> None:

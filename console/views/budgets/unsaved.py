@@ -59,7 +59,10 @@ def as_document() -> list[list[Any]]:
 
 
 def restore(document: Any, budgets: Sequence[Mapping[str, Any]]) -> int:
-    """Take what a browser has kept of listed budgets, as if it were typed. Returns how many."""
+    """Take what a browser has kept of listed budgets, as if it were typed. Returns how many.
+
+    What was typed since then stays.
+    """
     known = {(one["account_id"], one["name"]): one for one in budgets}
     try:
         found = msgspec.convert(
@@ -69,9 +72,13 @@ def restore(document: Any, budgets: Sequence[Mapping[str, Any]]) -> int:
         return 0
     for account, name, texts, seen in found:
         if budget := known.get((account, name)):
-            keep(budget, {one: texts[one] for one in shown(budget) if one in texts})
             key = key_of(budget)
-            before = {one: seen.get(one, text) for one, text in seen_of(key).items()}
+            newer = all_unsaved().get(key, {})
+            keep(budget, {one: texts[one] for one in shown(budget) if one in texts} | newer)
+            before = {
+                one: text if one in newer else seen.get(one, text)
+                for one, text in seen_of(key).items()
+            }
             st.session_state[_SEEN] = {**st.session_state.get(_SEEN, {}), key: before}
     return len(all_unsaved())
 
