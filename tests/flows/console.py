@@ -26,6 +26,7 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )
+from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from localcloud.settings import REPOSITORY
@@ -275,15 +276,23 @@ class Visitor:
     def type_into(self, column: int, text: str, row: int = 0) -> None:
         """Type into a cell of the page's first table, whose columns are counted from 0."""
         grid = self.page.get_by_test_id("stDataFrame").first
-        grid.scroll_into_view_if_needed()
-        grid.click(position={"x": 40, "y": _HEADER + _ROW * (row + 0.5)})
-        for at in range(column + 1):
-            if at:
-                self.page.keyboard.press("ArrowRight")
-            cell = grid.get_by_test_id(f"glide-cell-{at}-{row}")
-            expect(cell).to_have_attribute("aria-selected", "true")
-        self.page.keyboard.press("Enter")
-        self.page.locator(".gdg-input").fill(text)
+        editor = self.page.locator(".gdg-input")
+
+        def is_open() -> bool:
+            # A table that is drawn anew meanwhile loses what was selected.
+            with suppress(PlaywrightError, AssertionError):
+                grid.click(position={"x": 40, "y": _HEADER + _ROW * (row + 0.5)})
+                for at in range(column + 1):
+                    if at:
+                        self.page.keyboard.press("ArrowRight")
+                    cell = grid.get_by_test_id(f"glide-cell-{at}-{row}")
+                    expect(cell).to_have_attribute("aria-selected", "true", timeout=PATIENCE / 4)
+                self.page.keyboard.press("Enter")
+                expect(editor).to_be_visible(timeout=PATIENCE / 4)
+            return editor.is_visible()
+
+        eventually(is_open, within=3 * PATIENCE / 1000, what=f"the field of cell {column}, {row}")
+        editor.fill(text)
         self.page.keyboard.press("Enter")
 
     def download(self, name: str) -> bytes:

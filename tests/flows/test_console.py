@@ -279,6 +279,7 @@ def test_what_was_typed_outlasts_a_restart_a_sign_in_and_a_reload(
     one = waiting_invoice(invoices)
     for account_id in (SPOKE, OTHER_SPOKE):
         deployment.edit(account_id, "100", budget_name)
+        deployment.await_status(account_id, "APPLIED", budget_name)
     url, path = free_address(), f"invoice?id={one.id}"
     with running_console(deployment.url, tmp_path, url=url):
         visitor = Visitor.come(browser, url, name="anna", role="Approver", path=path)

@@ -74,7 +74,7 @@ def restore(document: Any, budgets: Sequence[Mapping[str, Any]]) -> int:
         if budget := known.get((account, name)):
             key = key_of(budget)
             newer = all_unsaved().get(key, {})
-            keep(budget, {one: texts[one] for one in shown(budget) if one in texts} | newer)
+            keep(budget, {**{one: texts[one] for one in shown(budget) if one in texts}, **newer})
             before = {
                 one: text if one in newer else seen.get(one, text)
                 for one, text in seen_of(key).items()
