@@ -114,9 +114,8 @@ def test_a_report_begins_as_the_html_report_does(
     for point in attention(report):
         assert any(one.endswith(f"{point.title} {point.text}") for one in shown), point
     # What is spent so far is less than the budgets; the forecast is not.
-    is_red = any(
-        ":red[**4,581.94 USD over**]" in one.value.replace("\\", "") for one in app.markdown
-    )
+    over = ":red[**4,581.94 USD over**]"
+    is_red = any(over in one.value.replace("\\", "") for one in app.markdown)
     assert is_red is (report.known_until is not None)
     labels = [one.label for one in app.metric]
     assert ("Variance by forecast (USD)" in labels) is (report.known_until is not None)
