@@ -14,6 +14,7 @@ from finops.reconciliation.domain import (
     UnitStatus,
     category_of_focus,
     category_of_record_type,
+    last_metered_day,
     months_due,
     percent,
     shared_out,
@@ -134,3 +135,27 @@ def test_months_know_their_ends_and_neighbours() -> None:
     for text in ("2024-13", "2024-1", "24-01", "", "2024-02-01", "0000-01", "\uff12024-01"):
         with pytest.raises(RejectedInput):
             Month.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("counts", "delivered", "last"),
+    [
+        pytest.param([], 15, None, id="nothing"),
+        pytest.param([10] * 14, 15, 14, id="all alike"),
+        pytest.param([10] * 13 + [2], 15, 13, id="the last day in part"),
+        pytest.param([10] * 12 + [4, 1], 15, 12, id="the last two in part"),
+        pytest.param([10] * 8 + [4] * 6, 15, 14, id="a clean-up"),
+        pytest.param([10] * 8 + [4] * 6 + [1], 15, 14, id="a clean-up, the last day in part"),
+        pytest.param([10] * 8 + [4] * 2, 15, 8, id="a clean-up two days ago"),
+        pytest.param([10] * 6 + [4] * 8, 15, 14, id="most days are after the clean-up"),
+        pytest.param([10] * 14 + [1] * 6, 15, 14, id="dated after the delivery"),
+        pytest.param([10] * 12 + [0] * 5 + [1] * 4, 22, 12, id="dated ahead, after days of none"),
+        pytest.param([90] + [3] * 9, 11, 10, id="much on the first"),
+    ],
+)
+def test_a_day_is_metered_with_half_as_many_charges_as_usual(
+    counts: list[int], delivered: int, last: int | None
+) -> None:
+    charges = {date(2026, 10, day): count for day, count in enumerate(counts, 1) if count}
+    found = last_metered_day(charges, date(2026, 10, delivered))
+    assert found == (last and date(2026, 10, last))

@@ -98,6 +98,20 @@ AHEAD = focus(
 FEE = focus("9", **MONTHLY)
 
 
+def september(last: int) -> list[Row]:
+    """The same of September."""
+    return [
+        {
+            **row,
+            "BillingPeriodStart": "2026-09-01 00:00:00",
+            "BillingPeriodEnd": "2026-10-01 00:00:00",
+            "ChargePeriodStart": row["ChargePeriodStart"].replace("-10-", "-09-"),
+            "ChargePeriodEnd": row["ChargePeriodEnd"].replace("-10-", "-09-"),
+        }
+        for row in october(last)
+    ]
+
+
 @pytest.mark.parametrize(
     ("rows", "delivered", "today", "until"),
     [
@@ -115,6 +129,18 @@ FEE = focus("9", **MONTHLY)
             [*october(27), focus("1", **NEXT)], "2026-11-01", "2026-11-01", "2026-11-01", id="next"
         ),
         pytest.param([focus("1", **NEXT)], "2026-11-20", "2026-11-20", "2026-10-01", id="nothing"),
+        pytest.param(
+            [*(2 * october(8)), *october(14)], "2026-10-15", "2026-10-15", "2026-10-15", id="less"
+        ),
+        pytest.param(
+            [FEE, *september(30)], "2026-10-03", "2026-10-03", "2026-10-01", id="usage is late"
+        ),
+        pytest.param(
+            [FEE, *september(30)], "2026-10-20", "2026-10-21", "2026-10-18", id="usage ended"
+        ),
+        pytest.param(
+            [FEE, *september(20)], "2026-10-03", "2026-10-03", "2026-10-03", id="ended before"
+        ),
     ],
 )
 def test_costs_are_known_by_daily_charges_and_by_the_delivery(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
+from statistics import median
 from typing import Final, NamedTuple
 
 from finops.shared.money import WIDE, rounded, rounded_to_sum, total
@@ -316,8 +317,42 @@ def unit_status(spent: Decimal, budget: Decimal | None, threshold_pct: Decimal) 
     return UnitStatus.ON_TRACK
 
 
+def last_metered_day(charges: Mapping[date, int], delivered: date) -> date | None:
+    """The last day of a month that is metered, None where none is.
+
+    A few charges that are dated after all others are no knowledge of their day: it needs half as
+    many as a usual day of the month. So are fewer on each of at least three days on end: resources
+    have been cleaned up.
+
+    Args:
+        charges: How many there are of each day; days without any are missing.
+        delivered: The day of the newest delivery, UTC; what is dated later is dated ahead.
+    """
+    if not charges:
+        return None
+    usual = median(charges.values())
+    last = max(day for day, count in charges.items() if count * 2 >= usual)
+    fewer = []
+    while (day := last + timedelta(days=len(fewer) + 1)) in charges and day <= delivered:
+        fewer.append(day)
+    if len(fewer) < _LEAST_OF_A_LEVEL:
+        return last
+    level = median(charges[day] for day in fewer)
+    return max(day for day in fewer if charges[day] * 2 >= level)
+
+
+#: Of fewer days, none is usual; the newest ones are metered in part only.
+_LEAST_OF_A_LEVEL: Final = 3
+
+
 def costs_known_until(
-    month: Month, today: date, *, last_day: date | None, delivered: date | None, goes_on: bool
+    month: Month,
+    today: date,
+    *,
+    last_day: date | None,
+    delivered: date | None,
+    goes_on: bool,
+    was_daily: bool = False,
 ) -> date:
     """The first day of the month of which nothing is known yet; its end where all is.
 
@@ -331,11 +366,20 @@ def costs_known_until(
         last_day: The last one with charges that arise daily; None where all are monthly.
         delivered: The day of the newest delivery, UTC; None where it is unknown.
         goes_on: Whether charges of the months after are known.
+        was_daily: Whether the month before ended with charges that arise daily. Where none of this
+            month is there, they are late: its first days are known once they can't be any more.
     """
     if today >= month.end and (goes_on or delivered is None or delivered > month.end):
         return month.end
-    known = last_day + timedelta(days=1) if last_day else delivered or today
+    if last_day:
+        known = last_day + timedelta(days=1)
+    else:
+        known = (delivered or today) - (_METERED_WITHIN if was_daily else timedelta(0))
     return max(month.first, min(known, today + timedelta(days=1), month.end))
+
+
+#: A day, and the delivery after it.
+_METERED_WITHIN: Final = timedelta(days=2)
 
 
 def months_due(today: date, *, close_day: int, watch_until_day: int) -> list[tuple[Month, bool]]:

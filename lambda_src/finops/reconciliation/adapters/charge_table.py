@@ -7,7 +7,7 @@ import shutil
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -40,6 +40,7 @@ from finops.reconciliation.domain import (
     category_of_focus,
     category_of_record_type,
     costs_known_until,
+    last_metered_day,
 )
 from finops.reconciliation.mapping import TagKey, TagRule
 from finops.reconciliation.ports import (
@@ -213,28 +214,40 @@ class ChargeTable(ABC):
         return [(form, self._forms[form]) for (form,) in found]
 
     def known_until(self, month: Month, today: date) -> date:
-        """By the last day with charges that arise daily, and when the files were written.
-
-        A few charges that are dated after all others are no knowledge of their day: it needs half
-        as many charges as a usual one.
-        """
-        days = (
-            "SELECT charge_day AS day, sum(row_count) AS rows FROM charges"
-            " WHERE billing_month = $first AND is_daily"
-            " AND charge_day >= $first AND charge_day < $end AND charge_day <= $today GROUP BY 1"
-        )
-        [(last_day, has_charges, goes_on)] = self._rows(
-            f"WITH days AS ({days}) SELECT"
-            " (SELECT max(day) FROM days WHERE rows * 2 >= (SELECT median(rows) FROM days)),"
-            " coalesce(bool_or(billing_month = $first), false),"
+        """By the last day with charges that arise daily, and when the files were written."""
+        days = {
+            day: rows
+            for day, rows in self._rows(
+                "SELECT charge_day, CAST(sum(row_count) AS BIGINT) FROM charges"
+                " WHERE billing_month = $first AND is_daily"
+                " AND charge_day >= $first AND charge_day < $end AND charge_day <= $today"
+                " GROUP BY 1",
+                {"first": month.first, "end": month.end, "today": today},
+            )
+        }
+        [(has_charges, goes_on, was_daily)] = self._rows(
+            "SELECT coalesce(bool_or(billing_month = $first), false),"
             " coalesce(bool_or(billing_month >= $end AND charge_day >= $end"
-            " AND charge_day <= $today), false) FROM charges",
-            {"first": month.first, "end": month.end, "today": today},
+            " AND charge_day <= $today), false),"
+            " coalesce(bool_or(is_daily AND billing_month = $before AND charge_day >= $late),"
+            " false) FROM charges",
+            {
+                "first": month.first,
+                "end": month.end,
+                "today": today,
+                "before": month.plus(-1).first,
+                "late": month.first - _LAST_DAYS,
+            },
         )
         if not has_charges:
             return month.first
         return costs_known_until(
-            month, today, last_day=last_day, delivered=self._delivered, goes_on=goes_on
+            month,
+            today,
+            last_day=last_metered_day(days, self._delivered),
+            delivered=self._delivered,
+            goes_on=goes_on,
+            was_daily=was_daily,
         )
 
     def control_totals(self, month: Month) -> list[ControlTotal]:
@@ -552,6 +565,8 @@ class ChargeTable(ABC):
         )
 
 
+#: Of a month: what was charged daily on one of these is charged daily in the next month.
+_LAST_DAYS: Final = timedelta(days=3)
 #: No provider billed before.
 _FIRST_PERIOD: Final = "DATE '2000-01-01'"
 #: Of fewer rows nothing is said, if they are alike.
