@@ -332,7 +332,7 @@ def last_metered_day(charges: Mapping[date, int], delivered: date) -> date | Non
         return None
     usual = median(charges.values())
     last = max(day for day, count in charges.items() if count * 2 >= usual)
-    fewer = []
+    fewer: list[date] = []
     while (day := last + timedelta(days=len(fewer) + 1)) in charges and day <= delivered:
         fewer.append(day)
     if len(fewer) < _LEAST_OF_A_LEVEL:

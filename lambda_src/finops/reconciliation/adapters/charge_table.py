@@ -215,16 +215,15 @@ class ChargeTable(ABC):
 
     def known_until(self, month: Month, today: date) -> date:
         """By the last day with charges that arise daily, and when the files were written."""
-        days = {
-            day: rows
-            for day, rows in self._rows(
+        days: dict[date, int] = dict(
+            self._rows(
                 "SELECT charge_day, CAST(sum(row_count) AS BIGINT) FROM charges"
                 " WHERE billing_month = $first AND is_daily"
                 " AND charge_day >= $first AND charge_day < $end AND charge_day <= $today"
                 " GROUP BY 1",
                 {"first": month.first, "end": month.end, "today": today},
             )
-        }
+        )
         [(has_charges, goes_on, was_daily)] = self._rows(
             "SELECT coalesce(bool_or(billing_month = $first), false),"
             " coalesce(bool_or(billing_month >= $end AND charge_day >= $end"
