@@ -96,15 +96,15 @@ def test_the_ledger_answers_what_was_loaded(api: DataApi) -> None:
     march, ledger = Month.of(date(2026, 3, 1)), LedgerCosts(api)
     total = sum((Decimal(cost) for cost, _, _ in rows), Decimal("13.000001"))
     assert sum(one.amount for one in ledger.control_totals(march)) == total
-    expected: Counter[str] = Counter()
+    expected: Counter[int] = Counter()
     for cost, _, tags in rows:
         tag = json.loads(tags)
-        rule = RULES[0] if tag.get("team") in {"core", "ü"} else RULES[1] if 'a"b' in tag else None
-        expected[rule.name if rule else ""] += Decimal(cost)  # type: ignore[assignment]
-    expected[""] += Decimal("13.000001")  # type: ignore[assignment]
+        rule = 1 if tag.get("team") in {"core", "ü"} else 2 if 'a"b' in tag else 0
+        expected[rule] += Decimal(cost)  # type: ignore[assignment]
+    expected[0] += Decimal("13.000001")  # type: ignore[assignment]
     for detail in (Detail.MONTHS, Detail.ACCOUNT_SERVICE_DAYS):
         query = ChargeQuery(first=march.first, end=march.end, detail=detail, tag_rules=RULES)
-        found: Counter[str] = Counter()
+        found: Counter[int] = Counter()
         for charge in ledger.charges(query):
             found[charge.tag_rule] += charge.billed  # type: ignore[assignment]
         assert found == expected

@@ -68,7 +68,7 @@ def charge(
     currency: str = "USD",
     amortized: str | None = None,
     invoice: str = "",
-    tag_rule: str = "",
+    tag_rule: int = 0,
     name: str = "",
 ) -> Charge:
     """A charge of October, if nothing else is said."""

@@ -57,7 +57,7 @@ def test_tags_come_before_accounts_and_payers_bear_their_own_costs(settings: Con
     assert units(
         settings,
         charge("1"),
-        charge("2", tag_rule="team=fraud|risk"),
+        charge("2", tag_rule=1),
         charge("4", account=PAYER),
         charge("8", account=STRANGER),
     ) == {"Payments": 1, "Risk": 2, "Corporate IT": 4, UNMAPPED: 8}

@@ -30,7 +30,7 @@ from tests.reconciliation.fakes import (
 
 NOW: Final = datetime(2026, 11, 20, tzinfo=UTC)
 FIRST: Final = OCTOBER.first
-TEAM: Final = "team=data"
+TEAM: Final = 1
 SETTINGS: Final = parse(
     """
 payer_accounts: [{id: "111111111111", name: Holding, business_unit: Corporate IT}]
@@ -74,7 +74,7 @@ CHARGES = st.builds(
     service=st.sampled_from(["Amazon EC2", "Amazon S3", "Support", ""]),
     start=st.sampled_from([FIRST, date(2026, 10, 2), date(2026, 10, 31), date(2026, 9, 30)]),
     category=st.sampled_from(list(ChargeCategory)),
-    tag_rule=st.sampled_from(["", TEAM]),
+    tag_rule=st.sampled_from([0, TEAM]),
 )
 
 

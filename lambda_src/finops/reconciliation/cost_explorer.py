@@ -477,14 +477,14 @@ def _groups(answer: Mapping[str, Any], names: Sequence[str]) -> Iterator[_Group]
             )
 
 
-def _tag_filters(rules: Sequence[TagRule]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """(rule's name, filter) of charges that fulfil each rule and none before, and of the rest."""
+def _tag_filters(rules: Sequence[TagRule]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """(rule's place, filter) of charges that fulfil each rule and none before, and of the rest."""
     before: list[dict[str, Any]] = []
-    for rule in rules:
+    for place, rule in enumerate(rules, 1):
         mine = {"Tags": {"Key": rule.key, "Values": list(rule.values), "MatchOptions": ["EQUALS"]}}
-        yield rule.name, [mine, *before]
+        yield place, [mine, *before]
         before.append({"Not": mine})
-    yield "", before
+    yield 0, before
 
 
 def _dimension(key: str, values: Iterable[str]) -> dict[str, Any]:

@@ -133,7 +133,7 @@ class Charge:
         currency: ISO 4217.
         invoice_id: Empty where the source does not know it, as Cost Explorer.
         issuer: Who sends the invoice, where the source knows it.
-        tag_rule: The name of the first tag rule that the charge fulfils, or empty.
+        tag_rule: The place of the first tag rule that the charge fulfils, from 1; 0 for none.
     """
 
     payer_account: str
@@ -151,7 +151,7 @@ class Charge:
     net_amortized: Decimal | None = None
     invoice_id: str = ""
     issuer: str = ""
-    tag_rule: str = ""
+    tag_rule: int = 0
 
     @property
     def day(self) -> date:
@@ -170,7 +170,7 @@ class UsageSource(NamedTuple):
     payer_account: str
     linked_account: str
     service: str
-    tag_rule: str
+    tag_rule: int
     currency: str
 
 

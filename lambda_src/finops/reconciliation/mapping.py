@@ -82,7 +82,7 @@ class TagRule:
 
     @property
     def name(self) -> str:
-        """By which charges name it."""
+        """For messages: other rules may have the same one."""
         return f"{self.key}={'|'.join(self.values)}"
 
     @property
@@ -161,14 +161,10 @@ class CostMapping:
     tag_rules: tuple[TagRule, ...] = ()
     shared_costs: tuple[SharedCost, ...] = ()
 
-    @cached_property
-    def _by_tag_rule(self) -> dict[str, Ownership]:
-        return {rule.name: rule.ownership for rule in self.tag_rules}
-
     def ownership(self, charge: Charge) -> Ownership | None:
         """Who answers for the charge; None where no rule says."""
         if charge.tag_rule:
-            return self._by_tag_rule[charge.tag_rule]
+            return self.tag_rules[charge.tag_rule - 1].ownership
         account = self.linked.get(charge.linked_account)
         if account and account.ownership:
             return account.ownership

@@ -36,7 +36,8 @@ _KEYS: Final = {
     **dict.fromkeys(("payer_account", "linked_account", "service"), "VARCHAR"),
     **dict.fromkeys(("billing_month", "charge_day"), "DATE"),
     **dict.fromkeys(("category", "charge_class", "currency", "invoice_id"), "VARCHAR"),
-    **dict.fromkeys(("issuer", "tag_rule", "commitment"), "VARCHAR"),
+    **dict.fromkeys(("issuer", "commitment"), "VARCHAR"),
+    "tag_rule": "INTEGER",
     **dict.fromkeys(("is_usage", "is_daily", "has_amortized"), "BOOLEAN"),
     **dict.fromkeys(("has_cost", "has_list_cost", "is_ahead"), "BOOLEAN"),
 }

@@ -29,8 +29,9 @@ _HALF: Final = DAYS_BEFORE // 2
 def usage_by_day(ask: Ask, query: UsageQuery) -> Iterator[LineUsage]:
     """As `CostSource.usage_by_day`."""
     sources = {name: [getattr(one, name) for one in query.lines] for name in UsageSource._fields}
-    named = ", ".join(f"unnest(${name}::VARCHAR[]) AS {name}" for name in sources)
-    rule = "tag_rule" if query.tag_rules else "''"
+    kinds = {**dict.fromkeys(sources, "VARCHAR"), "tag_rule": "INTEGER"}
+    named = ", ".join(f"unnest(${name}::{kind}[]) AS {name}" for name, kind in kinds.items())
+    rule = "tag_rule" if query.tag_rules else "0"
     rows = ask(
         f"WITH sources AS (SELECT {named}, unnest($lines::INTEGER[]) AS line),"
         f" usage AS (SELECT payer_account, linked_account, {_SERVICE}, {rule} AS tag_rule,"

@@ -107,8 +107,8 @@ class ChargeTable(ABC):
     def _fill(self, tag_rules: Sequence[TagRule], tag_keys: Sequence[TagKey]) -> None:
         """Make the table `charges`.
 
-        It has the first of the rules that each charge fulfils, the values of the keys, as
-        `tag_columns` names them, and which of the forms a charge is of.
+        It has the place, from 1, of the first of the rules that each charge fulfils, the values of
+        the keys, as `tag_columns` names them, and which of the forms a charge is of.
         """
 
     @abstractmethod
@@ -142,7 +142,7 @@ class ChargeTable(ABC):
             "currency": "currency",
             "invoice_id": "invoice_id" if by_month else "''",
             "issuer": "issuer" if by_month else "''",
-            "tag_rule": "tag_rule" if query.tag_rules else "''",
+            "tag_rule": "tag_rule" if query.tag_rules else "0",
             "arose_on": "NULL" if by_month else f"nullif(charge_day, {BILLED_DAY})",
         }
         values: dict[str, object] = {
@@ -404,7 +404,7 @@ class ChargeTable(ABC):
             currency=one_of(currency, currency),
             invoice_id=one_of(invoice, invoice),
             issuer=one_of(issuer, issuer),
-            tag_rule=one_of(rule, rule),
+            tag_rule=rule,
         )
 
     def _category(self, text: str, charge_class: str) -> ChargeCategory:

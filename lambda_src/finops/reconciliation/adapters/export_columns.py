@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from typing import Final
 
 from finops.reconciliation.adapters.export_costs import ExportCosts
-from finops.reconciliation.adapters.sql_dialects import Dialect, DuckDb, literal, quoted
+from finops.reconciliation.adapters.sql_dialects import Dialect, DuckDb, quoted
 from finops.reconciliation.mapping import TagKey, TagRule
 from finops.shared.errors import RejectedInput
 
@@ -403,13 +403,13 @@ class ExportColumns:
         return f"lower({value})" if key.ignore_case else value
 
     def _tag_rule(self, rules: Sequence[TagRule]) -> str:
-        """The name of the first rule that a charge fulfils."""
+        """The place of the first rule that a charge fulfils, from 1; 0 where there is none."""
         cases = "".join(
-            f" WHEN {fulfils} THEN {literal(rule.name)}"
-            for rule in rules
+            f" WHEN {fulfils} THEN {place}"
+            for place, rule in enumerate(rules, 1)
             if (fulfils := self._fulfils(rule))
         )
-        return f"CASE{cases} ELSE '' END" if cases else "''"
+        return f"CASE{cases} ELSE 0 END" if cases else "0"
 
     def _fulfils(self, rule: TagRule) -> str:
         """Tags are a MAP, JSON text, or columns; empty where the files lack a rule's."""

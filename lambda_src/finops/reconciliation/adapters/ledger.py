@@ -262,12 +262,11 @@ def _accounts(query: ChargeQuery, linked: str, values: dict[str, Value]) -> list
 
 
 def _tag_rule(rules: Sequence[TagRule], values: dict[str, Value]) -> str:
-    """The name of the first rule that a charge fulfils."""
+    """The place, from 1, of the first rule that a charge fulfils."""
     cases = []
-    for number, rule in enumerate(rules):
+    for number, rule in enumerate(rules, 1):
         names = [f"tag_{number}_value_{at}" for at in range(len(rule.values))]
         values |= dict(zip(names, rule.compared(rule.values), strict=True))
-        values[f"tag_{number}_name"] = rule.name
         tags = "LOWER(c.tags)" if rule.ignore_case else "c.tags"
         allowed = ", ".join(f":{name}" for name in names)
         matches = []
@@ -276,8 +275,8 @@ def _tag_rule(rules: Sequence[TagRule], values: dict[str, Value]) -> str:
             matches.append(
                 f"JSON_UNQUOTE(JSON_EXTRACT({tags}, :tag_{number}_path_{at})) IN ({allowed})"
             )
-        cases.append(f"WHEN {' OR '.join(matches)} THEN :tag_{number}_name")
-    return f"CASE {' '.join(cases)} ELSE '' END" if cases else "''"
+        cases.append(f"WHEN {' OR '.join(matches)} THEN {number}")
+    return f"CASE {' '.join(cases)} ELSE 0 END" if cases else "0"
 
 
 def _period(first: date, end: date) -> dict[str, Value]:

@@ -15,8 +15,8 @@ def idle_rules(costs: Costs) -> Iterator[str]:
         return
     mapping = costs.evidence.mapping
     tagged = {charge.tag_rule for charge in charges}
-    for rule in mapping.tag_rules:
-        if rule.name not in tagged:
+    for place, rule in enumerate(mapping.tag_rules, 1):
+        if place not in tagged:
             yield f"The tag rule {rule.name} matches no charge."
     for tag, found in costs.evidence.tagged.items():
         if not any(one.value for one in found):

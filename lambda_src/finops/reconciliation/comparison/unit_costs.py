@@ -117,7 +117,7 @@ def _usage(costs: Costs, lines: _Lines, days: Sequence[date]) -> dict[_Line, lis
         if one.charge.category is ChargeCategory.USAGE:
             borne[_source(one.charge)][one.unit] += one.amount
     # A source of one unit is summed with others of its line, a shared one on its own.
-    numbers: dict[tuple[str, ...], int] = {}
+    numbers: dict[tuple[str, ...] | UsageSource, int] = {}
     asked: dict[UsageSource, int] = {}
     for source, units in borne.items():
         line = lines.line(next(iter(units)), source)
