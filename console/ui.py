@@ -178,7 +178,7 @@ def status_column(statuses: Sequence[str], *, label: str = "Status") -> Any:
 def money_table(
     rows: Sequence[Mapping[str, Any]], money: Sequence[str], *, currency: str = "currency"
 ) -> Any:
-    """A table whose amounts sort as numbers and show their currency's decimals.
+    """A table whose amounts sort as numbers and show their currency's decimals, or all they have.
 
     Args:
         rows: The rows, with amounts as text or Decimal.
@@ -203,7 +203,10 @@ def money_table(
 
 
 def _formatter(digits: int) -> Callable[[float], str]:
-    return lambda value: f"{value:,.{digits}f}"
+    """Unit prices may have more decimals than the currency: up to six."""
+    return lambda value: (
+        f"{value:,.{digits}f}" if round(value, digits) == value else f"{value:,.6f}".rstrip("0")
+    )
 
 
 def ticked(

@@ -21,6 +21,7 @@ from console.views.reports.drilldown import go_into
 from finops.reconciliation.attention import attention, lead, verdict
 from finops.reconciliation.configuration import parse
 from finops.reconciliation.report import Report, as_document
+from finops.shared.periods import last_months
 from tests.console.conftest import Stage
 from tests.reconciliation.sample_report import sample_report
 
@@ -132,6 +133,19 @@ def test_a_report_of_an_earlier_version_can_be_downloaded_and_says_what_it_is(
     app = stage.page("reports")
     assert any("earlier version" in one.value for one in app.warning)
     assert len(app.get("link_button")) == 1
+
+
+def test_the_month_that_is_chosen_stands_in_the_address(stage: Stage, shelf: Shelf) -> None:
+    newest, chosen, other = last_months(datetime.now(UTC), 3)
+    app = stage.page("reports", month=chosen)
+    [box] = [one for one in app.selectbox if one.label == "Month"]
+    assert box.value == chosen
+    box.set_value(other).run()
+    [box] = [one for one in app.selectbox if one.label == "Month"]
+    # The browser writes the bound box's value into the address.
+    assert (box.value, box.proto.query_param_key) == (other, "month")
+    app = stage.page("reports", month="2019-13")
+    assert [one.value for one in app.selectbox if one.label == "Month"] == [newest]
 
 
 def test_a_month_without_a_report_says_so(stage: Stage) -> None:

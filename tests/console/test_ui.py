@@ -113,6 +113,16 @@ def test_a_tick_for_rows_that_are_no_longer_shown_ticks_nothing() -> None:
     assert tick(app, 0, seen=("a", "b")).session_state["chosen"] == []
 
 
+def test_a_unit_price_keeps_its_decimals() -> None:
+    rows = [
+        {"price": one, "currency": code}
+        for one, code in (("0.0025", "EUR"), ("5", "EUR"), ("80000.5", "EUR"), ("2.5", "JPY"))
+    ]
+    shown = ui.money_table(rows, ("price",)).to_html()
+    for expected in (">0.0025<", ">5.00<", ">80,000.50<", ">2.5<"):
+        assert expected in shown
+
+
 def failing(kind: str) -> AppTest:
     def script(kind: str) -> None:
         import streamlit as st

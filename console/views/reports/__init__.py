@@ -28,10 +28,7 @@ def show(services: Services, user: User) -> None:
     """Draw the page."""
     st.title("Reports")
     known = last_months(datetime.now(UTC), 24)
-    asked = st.query_params.get("month", known[0])
-    month = st.selectbox(
-        "Month", known, index=known.index(asked) if asked in known else 0, width=220
-    )
+    month = st.selectbox("Month", known, key="month", bind="query-params", width=220)
     with ui.failures("The report cannot be read"):
         if user.may(Role.EDITOR):
             _reconcile(services, user, month)
