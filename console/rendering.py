@@ -27,7 +27,8 @@ def page_image(file: BinaryIO, media_type: str, page: int) -> str:
         RejectedInput: the document has no such page, or is not a PDF or an image.
     """
     if media_type != "application/pdf" and not media_type.startswith("image/"):
-        raise RejectedInput(f"{media_type or 'this document'} cannot be shown", code="not_shown")
+        problem = f"{media_type} has no pages" if media_type else "it has not been read"
+        raise RejectedInput(problem, code="not_shown")
     drawn = in_child(
         lambda theirs: _jpeg(theirs, media_type, page), file, bytes, memory_mib=_MEMORY_MIB
     )

@@ -558,6 +558,35 @@ def test_wrong_usage_ends_with_two(finops: Finops) -> None:
     assert finops("budgets", "set", ACCOUNT, "5", "--colour", "red")[0] == 2
 
 
+@pytest.mark.parametrize("timeout", ["-1", "nan", "-inf", "soon"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("budgets", "set", ACCOUNT, "5"),
+        ("budgets", "import", __file__),
+        ("budgets", "drift"),
+        ("invoices", "submit", __file__),
+        ("billing", "load", __file__),
+    ],
+    ids=lambda one: " ".join(one[:2]),
+)
+def test_a_timeout_is_a_number_of_seconds(
+    finops: Finops, command: tuple[str, ...], timeout: str
+) -> None:
+    code, out, err = finops(*command, "--timeout", timeout, "--json")
+    assert code == 2
+    assert json.loads(out)["error"]
+    assert "Invalid value for '--timeout'" in err
+
+
+@pytest.mark.parametrize("hours", ["-1", "nan", "inf", "1e300"])
+def test_the_age_of_a_head_is_a_number_of_hours(finops: Finops, hours: str) -> None:
+    code, out, err = finops("audit", "verify", "--max-head-age", hours, "--json")
+    assert code == 2
+    assert json.loads(out)["error"]
+    assert "Invalid value for '--max-head-age'" in err
+
+
 @pytest.mark.parametrize("limit", ["-1", "0", "9" * 20])
 @pytest.mark.parametrize(
     "command", [("invoices", "list"), ("billing", "files"), ("audit", "show")], ids=" ".join

@@ -279,6 +279,14 @@ def test_an_e_invoice_is_shown_by_its_terms_and_never_as_markup(stage: Stage) ->
     assert not any("script" in one.value for one in app.markdown)
 
 
+def test_an_invoice_that_came_as_json_is_said_to_have_no_page(stage: Stage) -> None:
+    put(stage, replace(waiting("json/march.json"), media_type="", pages=0))
+    app = of(stage, Role.VIEWER)
+    assert not app.exception
+    assert not any("cannot be shown" in one.value for one in app.warning)
+    assert any("came as JSON, so there is no page" in one.value for one in app.markdown)
+
+
 @pytest.fixture
 def inbox(stage: Stage) -> list[str]:
     """Three invoices that wait, oldest first; one of them is the approver's own. Their ids."""

@@ -10,7 +10,7 @@ from console import components, ui
 from console.rendering import page_image
 from console.services import Services
 from finops.invoices.document_files import XML_TYPE
-from finops.invoices.domain import InvoiceRecord
+from finops.invoices.domain import JSON_PREFIX, InvoiceRecord
 from finops.invoices.einvoice.rendering import rows
 from finops.invoices.extraction import HYBRID_ENGINE, einvoice_of
 from finops.invoices.inbox import SURE, fields_to_check
@@ -23,6 +23,12 @@ def show(services: Services, record: InvoiceRecord) -> None:
     """
     if record.erasure:
         ui.empty(f"The document was erased on {record.erasure.at:%Y-%m-%d}.")
+        return
+    if record.document.key.startswith(JSON_PREFIX):
+        ui.empty(
+            "This invoice came as JSON, so there is no page to show. "
+            "The fields and line items hold what was read."
+        )
         return
     if record.media_type == XML_TYPE:
         _einvoice(services, record)

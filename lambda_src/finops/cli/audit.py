@@ -16,7 +16,7 @@ from finops.audit.actors import shown_actor
 from finops.audit.trail_reader import Selection, TrailReader
 from finops.audit.trail_verifier import TrailVerifier, Verdict
 from finops.audit.verification import Problem
-from finops.cli.options import common, limit_option
+from finops.cli.options import Duration, common, limit_option
 from finops.cli.output import Exit, Output
 from finops.cli.tables import cell
 from finops.deployment.environment import Environment
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 COLUMNS: Final = ("occurred_at", "stream", "sequence", "action", "subject", "actor", "sender")
 #: Hours. A head is written every hour; the alarm on missing heads waits as long.
 HEAD_AGE: Final = 3.0
+#: In hours, as HEAD_AGE is.
+_CENTURY: Final = 100 * 366 * 24
 _DIGEST: Final = re.compile(PERSONAL_PREFIX + "[0-9a-f]{64}")
 
 
@@ -85,7 +87,7 @@ def show(
 @audit.command("verify")
 @click.option(
     "--max-head-age",
-    type=float,
+    type=Duration(0, _CENTURY),
     metavar="HOURS",
     help="Fail if the newest head is older: somebody may have removed the end of the trail. "
     f"By default {HEAD_AGE:.0f} where heads are signed, but not on a local cloud; 0 for any age.",

@@ -26,9 +26,9 @@ from finops.cli.billing_loads import (
     deployed,
     find,
     finish,
-    timeout_option,
     upload,
     wait_option,
+    wait_timeout,
 )
 from finops.cli.billing_moves import move, withdraw
 from finops.cli.options import common, limit_option
@@ -81,7 +81,7 @@ def billing() -> None:
     help="With --corrects: quarantined rows that it lacks are not to be loaded.",
 )
 @wait_option
-@timeout_option
+@wait_timeout
 @common
 def load(
     environment: Environment,
@@ -171,7 +171,7 @@ def quarantine(environment: Environment, out: Output, *, file: str) -> None:
 @replace_option
 @part_option
 @wait_option
-@timeout_option
+@wait_timeout
 @common
 def retry(
     environment: Environment,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from finops.billing.domain import LOADED, FileEntry, FileStatus
+from finops.cli.options import timeout_option
 from finops.cli.output import Exit, Output
 from finops.deployment.environment import Environment
 from finops.shared.errors import RejectedInput
@@ -32,9 +33,7 @@ COLUMNS: Final = (
 )
 
 wait_option = click.option("--wait", is_flag=True, help="Wait until the files are loaded.")
-timeout_option = click.option(
-    "--timeout", default=900.0, metavar="SECONDS", help="The longest time that --wait waits."
-)
+wait_timeout = timeout_option(900.0)
 
 
 def deployed(environment: Environment) -> BillingDeployment:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from finops.cli.billing_loads import deployed, find, finish, timeout_option, wait_option
+from finops.cli.billing_loads import deployed, find, finish, wait_option, wait_timeout
 from finops.cli.options import common
 from finops.cli.output import Output
 from finops.deployment.environment import Environment
@@ -45,7 +45,7 @@ def withdraw(environment: Environment, out: Output, *, file: str, reason: str) -
 @click.option("--dataset", required=True, help="The dataset that the file belongs to.")
 @reason_option
 @wait_option
-@timeout_option
+@wait_timeout
 @common
 def move(
     environment: Environment,

@@ -19,7 +19,7 @@ from finops.budgets.domain import BudgetKey, Status
 from finops.budgets.editing import as_edit, changes_of, described, joined, matching
 from finops.budgets.rows import DEFAULT_BUDGET_NAME, parse_budget, parse_key
 from finops.budgets.values import parse_amount
-from finops.cli.options import common, confirm
+from finops.cli.options import common, confirm, timeout_option
 from finops.cli.output import Exit, Format, Output
 from finops.deployment.environment import Environment
 from finops.shared.errors import RejectedInput
@@ -102,9 +102,7 @@ name_option = click.option(
 wait_option = click.option(
     "--wait", is_flag=True, help="Wait until the spoke account has reported the result."
 )
-timeout_option = click.option(
-    "--timeout", default=60.0, metavar="SECONDS", help="The longest time that --wait waits."
-)
+wait_timeout = timeout_option(60.0)
 
 
 def _attribute_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -133,7 +131,7 @@ def budgets() -> None:
 @name_option
 @_attribute_options
 @wait_option
-@timeout_option
+@wait_timeout
 @common
 def set_budget(
     environment: Environment,
@@ -244,7 +242,7 @@ def show(environment: Environment, out: Output, *, account: str) -> None:
 @click.option("--name", default=DEFAULT_BUDGET_NAME, help="The name of the budget.")
 @click.option("--yes", is_flag=True, help="Delete it without asking.")
 @wait_option
-@timeout_option
+@wait_timeout
 @common
 def delete(
     environment: Environment,
@@ -341,11 +339,9 @@ def approve(environment: Environment, out: Output, *, account: str, name: str, y
 )
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @wait_option
-@click.option(
-    "--timeout",
-    type=float,
-    metavar="SECONDS",
-    help="The longest time that --wait waits: a minute, and half a second more for each budget,"
+@timeout_option(
+    None,
+    "The longest time that --wait waits: a minute, and half a second more for each budget,"
     " where you do not say.",
 )
 @common
@@ -388,12 +384,7 @@ def import_file(
 @budgets.command("drift")
 @click.option("--repair", is_flag=True, help="Publish budgets that have drifted again.")
 @click.option("--account", callback=_known_account, help="Only this account.")
-@click.option(
-    "--timeout",
-    default=60.0,
-    metavar="SECONDS",
-    help="The longest time that --repair waits for the spoke accounts.",
-)
+@timeout_option(60.0, "The longest time that --repair waits for the spoke accounts.")
 @common
 def drift(
     environment: Environment, out: Output, *, repair: bool, account: str | None, timeout: float

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from finops.billing.domain import RATES_PREFIX
-from finops.cli.billing_loads import as_day, deployed, finish, timeout_option, upload, wait_option
+from finops.cli.billing_loads import as_day, deployed, finish, upload, wait_option, wait_timeout
 from finops.cli.options import common
 from finops.cli.output import Exit, Output
 from finops.deployment.environment import Environment
@@ -22,7 +22,7 @@ def fx() -> None:
 @fx.command("load")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @wait_option
-@timeout_option
+@wait_timeout
 @common
 def load(environment: Environment, out: Output, *, file: Path, wait: bool, timeout: float) -> None:
     """Load the ECB's rates (CSV, zip or XML), or a CSV of currency, rate_date and usd_per_unit.

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from finops.cli.invoice_inbox import find, next_
-from finops.cli.options import common, confirm, limit_option, month_given, writing
+from finops.cli.options import (
+    common,
+    confirm,
+    limit_option,
+    month_given,
+    timeout_option,
+    writing,
+)
 from finops.cli.output import Exit, Output
 from finops.deployment.environment import Environment
 from finops.invoices.audit_events import retried_event
@@ -49,9 +56,7 @@ _BAD: Final = frozenset(
 wait_option = click.option(
     "--wait", is_flag=True, help="Wait until each is processed, or needs a review."
 )
-timeout_option = click.option(
-    "--timeout", default=600.0, metavar="SECONDS", help="The longest time that --wait waits."
-)
+wait_timeout = timeout_option(600.0)
 status_option = click.option(
     "--status",
     type=click.Choice([one.value for one in InvoiceStatus], case_sensitive=False),
@@ -81,7 +86,7 @@ def invoices() -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
 )
 @wait_option
-@timeout_option
+@wait_timeout
 @common
 def submit(
     environment: Environment, out: Output, *, paths: tuple[Path, ...], wait: bool, timeout: float
@@ -181,7 +186,7 @@ invoices.add_command(next_)
     "without it.",
 )
 @wait_option
-@timeout_option
+@wait_timeout
 @common
 def review(
     environment: Environment,
@@ -229,7 +234,7 @@ def review(
 @invoices.command("retry")
 @click.argument("invoice")
 @wait_option
-@timeout_option
+@wait_timeout
 @common
 def retry(
     environment: Environment, out: Output, *, invoice: str, wait: bool, timeout: float

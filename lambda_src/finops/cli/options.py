@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,20 @@ from click.core import ParameterSource
 from finops.cli.output import Format, Output, for_terminal, output
 from finops.deployment.environment import LOCAL, Environment, environment
 from finops.shared.errors import FinOpsError, RejectedInput
+
+
+class Duration(click.FloatRange):
+    """A number of seconds or hours in a range; NaN, with which no comparison holds, is none."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        found = float(super().convert(value, param, ctx))
+        if math.isnan(found):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return found
 
 
 def common(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -76,6 +91,19 @@ def limit_option(noun: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
         type=click.IntRange(1, 1_000_000),
         default=50,
         help=f"The maximum number of {noun}.",
+    )
+
+
+def timeout_option(
+    default: float | None, text: str = "The longest time that --wait waits."
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`--timeout`, in seconds from 0; the text is its help."""
+    return click.option(
+        "--timeout",
+        type=Duration(min=0),
+        default=default,
+        metavar="SECONDS",
+        help=text,
     )
 
 
