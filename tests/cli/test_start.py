@@ -256,6 +256,26 @@ def test_an_interrupt_ends_with_130(run: Run, monkeypatch: pytest.MonkeyPatch) -
     assert (code, json.loads(out)["error"]) == (130, "interrupted")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a disk that is full")
+def test_a_full_disk_ends_without_a_stack_trace() -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                "from finops.cli.main import main; main()",
+                "completion",
+                "bash",
+            ],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (ended.returncode, "Traceback" in ended.stderr) == (3, False)
+    assert ended.stderr == "error: stdout: No space left on device\n"
+
+
 def test_ctrl_c_while_aws_does_not_answer_ends_without_a_stack_trace(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"

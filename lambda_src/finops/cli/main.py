@@ -8,8 +8,10 @@ import sys
 INTERRUPTED = 130
 
 try:
+    import errno
     import io
     import json
+    import os
     from importlib import import_module
     from typing import Final, NoReturn
 
@@ -142,4 +144,8 @@ def _fail(error: Exception) -> NoReturn:
         out.fail(f"AWS: {error}", Exit.INFRASTRUCTURE, code=type(error).__name__)
     if isinstance(error, OSError) and error.filename:
         out.fail(f"{error.filename}: {error.strerror}", Exit.REJECTED, code=type(error).__name__)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        # What is left to write has nowhere to go, at the end of the process either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        out.fail(f"stdout: {error.strerror}", Exit.INFRASTRUCTURE, code=type(error).__name__)
     raise error
