@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
@@ -21,7 +22,7 @@ from finops.audit.domain import (
     read_entry,
     written,
 )
-from finops.shared.audit import canonical, digest
+from finops.shared.audit import canonical, digest, json_value
 from tests.audit.fakes import message
 
 names = st.text().filter(lambda name: name != "hash")
@@ -45,6 +46,20 @@ def test_a_hash_can_be_computed_without_this_code() -> None:
     del found["hash"]
     text = json.dumps(found, sort_keys=True, separators=(",", ":"))
     assert digest(text) == link.hash
+
+
+nested = st.recursive(
+    values | st.datetimes() | st.decimals(allow_nan=False),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text() | st.integers(), inner, max_size=3)
+    ),
+    max_leaves=20,
+)
+
+
+@given(st.lists(nested, max_size=3) | st.dictionaries(st.text() | st.integers(), nested))
+def test_a_digest_made_piece_by_piece_is_that_of_the_canonical_form(document: Any) -> None:
+    assert digest(document) == hashlib.sha256(canonical(json_value(document))).hexdigest()
 
 
 @pytest.mark.parametrize(

@@ -134,8 +134,8 @@ class EvidenceCollector:
             excluded=self.configuration.excluded,
             smallest_line=self.configuration.smallest_line,
             charges=charges,
-            account_days=list(
-                self.source.charges(self._query(mapping, first_day, month, Detail.ACCOUNT_DAYS))
+            account_days=self.source.charges(
+                self._query(mapping, first_day, month, Detail.ACCOUNT_DAYS)
             ),
             service_days=list(
                 _with_service(

@@ -19,7 +19,7 @@ import yaml
 
 from finops.reconciliation.anomalies import Acknowledgement
 from finops.reconciliation.budget_plans import BudgetPeriod, BudgetPlan, Target
-from finops.reconciliation.configuration_review import lines_of, suspicious
+from finops.reconciliation.configuration_review import Lines, lines_of, suspicious
 from finops.reconciliation.domain import (
     UNMAPPED,
     ChargeCategory,
@@ -241,19 +241,10 @@ def parse(text: str, *, name: str = "the configuration") -> Configuration:
     Raises:
         RejectedInput: `invalid_configuration`, which says where and what.
     """
-    try:
-        loader = _Loader(text)
-        node = loader.get_single_node()
-        raw = loader.construct_document(node) if node else {}
-        document = msgspec.convert(raw or {}, _Document, strict=False)
-    except yaml.YAMLError as error:
-        raise _invalid(f"{name} is not valid YAML: {error}") from None
-    except msgspec.ValidationError as error:
-        raise _invalid(f"{name}: {error}") from None
+    document, lines = _read(text, name)
     problems = list(_problems(document))
     if problems:
         raise _invalid(f"{name}: {'; '.join(problems)}")
-    lines = lines_of(node)
     return Configuration(
         currency=document.currency,
         metric=document.metric,
@@ -304,6 +295,19 @@ def parse(text: str, *, name: str = "the configuration") -> Configuration:
             for entry in document.acknowledged_anomalies
         ),
     )
+
+
+def _read(text: str, name: str) -> tuple[_Document, Lines]:
+    """The document, and where its parts are; YAML's nodes, of which there may be many, are gone."""
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        raw = loader.construct_document(node) if node else {}
+        return msgspec.convert(raw or {}, _Document, strict=False), lines_of(node)
+    except yaml.YAMLError as error:
+        raise _invalid(f"{name} is not valid YAML: {error}") from None
+    except msgspec.ValidationError as error:
+        raise _invalid(f"{name}: {error}") from None
 
 
 def _showback_tags(document: _Document) -> tuple[TagKey, ...]:

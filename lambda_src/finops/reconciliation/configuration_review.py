@@ -12,6 +12,8 @@ import yaml
 from finops.reconciliation.domain import ChargeCategory, account_id
 
 _AWS_DIGITS: Final = 12
+#: Of places whose lines are told.
+_DEEPEST: Final = 2
 
 #: Of keys and positions, such as ("linked_accounts", 2, "id"), the line from 1.
 Lines = Mapping[tuple[str | int, ...], int]
@@ -62,10 +64,12 @@ class Settings(Protocol):
 
 
 def lines_of(node: yaml.Node | None) -> dict[tuple[str | int, ...], int]:
-    """The line of each key and list item of a YAML document."""
+    """The line of each key of a YAML document, and of each key or list item of its values."""
     found: dict[tuple[str | int, ...], int] = {}
 
     def walk(node: yaml.Node | None, path: tuple[str | int, ...]) -> None:
+        if len(path) == _DEEPEST:
+            return
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
                 place = (*path, str(key.value))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from io import BytesIO
 from typing import Final
 
 from finops.reconciliation.csv_report import write_csv
@@ -23,7 +24,12 @@ def render(report: Report, kind: str) -> bytes:
 
 
 def _write_json(report: Report) -> bytes:
-    return (json.dumps(as_document(report), indent=2, ensure_ascii=False) + "\n").encode()
+    # Piece by piece: of a large report, all pieces and the text beside the bytes take much memory.
+    written = BytesIO()
+    for piece in json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(as_document(report)):
+        written.write(piece.encode())
+    written.write(b"\n")
+    return written.getvalue()
 
 
 _WRITERS: Final[Mapping[str, Callable[[Report], bytes]]] = {

@@ -22,8 +22,8 @@ class ShowbackUnit:
     """A business unit of an owner; the last one of many may sum up others.
 
     Attributes:
-        is_whole: Whether all of the unit is this owner's. Of a part there is no budget, forecast
-            or status: they are of the whole unit.
+        is_whole: Whether all of the unit is this owner's. A part of a unit has no budget, forecast
+            or status of its own, since those are for the whole unit.
     """
 
     unit: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -19,6 +19,8 @@ from typing import Any, Final, Protocol
 DETAILS_LIMIT: Final = 16_384
 #: What the digests of personal data begin with.
 PERSONAL_PREFIX: Final = "hmac-sha256:"
+#: Levels of a document whose parts are digested one by one.
+_PIECES_DEEP: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,9 +106,29 @@ def digest(content: bytes | str | Mapping[str, Any] | list[Any]) -> str:
     """SHA-256 in hexadecimal: of bytes, of text as UTF-8, or of a document's canonical form."""
     if isinstance(content, str):
         content = content.encode("utf-8", "backslashreplace")
-    elif not isinstance(content, bytes):
-        content = canonical(json_value(content))
-    return hashlib.sha256(content).hexdigest()
+    found = hashlib.sha256()
+    for piece in [content] if isinstance(content, bytes) else _pieces(content, _PIECES_DEEP):
+        found.update(piece)
+    return found.hexdigest()
+
+
+def _pieces(content: Any, deep: int) -> Iterator[bytes]:
+    """`canonical(json_value(content))`, of which a large document need not be in memory at once."""
+    if deep and isinstance(content, list):
+        yield b"["
+        for at, one in enumerate(content):
+            yield b"," if at else b""
+            yield from _pieces(one, deep - 1)
+        yield b"]"
+    elif deep and isinstance(content, Mapping):
+        named = {json_value(str(name)): one for name, one in content.items()}
+        yield b"{"
+        for at, name in enumerate(sorted(named)):
+            yield (b"," if at else b"") + canonical(name) + b":"
+            yield from _pieces(named[name], deep - 1)
+        yield b"}"
+    else:
+        yield canonical(json_value(content))
 
 
 def personal_digest(salt: str, name: str, value: str) -> str:

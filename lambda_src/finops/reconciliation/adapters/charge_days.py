@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Final
 
 from finops.reconciliation.anomaly_services import DAYS_BEFORE, ServiceCosts
@@ -24,24 +25,34 @@ BILLED_DAY: Final = (
 #: As `Charge.service` is named in reports.
 _SERVICE: Final = f"coalesce(nullif(service, ''), '{ChargeCategory.USAGE.value}') AS service"
 _HALF: Final = DAYS_BEFORE // 2
+_SOURCES_AT_ONCE: Final = 10_000
 
 
 def usage_by_day(ask: Ask, query: UsageQuery) -> Iterator[LineUsage]:
     """As `CostSource.usage_by_day`."""
-    sources = {name: [getattr(one, name) for one in query.lines] for name in UsageSource._fields}
-    kinds = {**dict.fromkeys(sources, "VARCHAR"), "tag_rule": "INTEGER"}
-    named = ", ".join(f"unnest(${name}::{kind}[]) AS {name}" for name, kind in kinds.items())
+    fields = UsageSource._fields
+    kinds = {**dict.fromkeys(fields, "VARCHAR"), "tag_rule": "INTEGER"}
+    columns = ", ".join(f"{name} {kind}" for name, kind in kinds.items())
+    list(ask(f"CREATE OR REPLACE TEMP TABLE sources ({columns}, line INTEGER)", {}))
+    named = ", ".join(f"unnest(${name}::{kind}[])" for name, kind in kinds.items())
+    sources = iter(query.lines.items())
+    # A few at a time: as values of a query, each takes some hundred bytes.
+    while batch := [*islice(sources, _SOURCES_AT_ONCE)]:
+        cells = {name: [getattr(one, name) for one, _ in batch] for name in fields}
+        numbers = [line for _, line in batch]
+        insert = f"INSERT INTO sources SELECT {named}, unnest($lines::INTEGER[])"
+        list(ask(insert, {**cells, "lines": numbers}))
     rule = "tag_rule" if query.tag_rules else "0"
     rows = ask(
-        f"WITH sources AS (SELECT {named}, unnest($lines::INTEGER[]) AS line),"
-        f" usage AS (SELECT payer_account, linked_account, {_SERVICE}, {rule} AS tag_rule,"
+        f"WITH usage AS (SELECT payer_account, linked_account, {_SERVICE}, {rule} AS tag_rule,"
         f" currency, {BILLED_DAY} AS day, {query.metric} AS amount"
         " FROM charges WHERE is_usage AND billing_month = $first)"
         " SELECT line, day, CAST(sum(amount) AS VARCHAR)"
-        f" FROM usage JOIN sources USING ({', '.join(sources)}) GROUP BY line, day",
-        {**sources, "lines": [*query.lines.values()], "first": query.month.first},
+        f" FROM usage JOIN sources USING ({', '.join(fields)}) GROUP BY line, day",
+        {"first": query.month.first},
     )
-    return (LineUsage(line, day, Decimal(amount or 0)) for line, day, amount in rows)
+    for line, day, amount in rows:
+        yield LineUsage(line, day, Decimal(amount or 0))
 
 
 def costs_by_service(ask: Ask, query: AnomalyQuery) -> list[dict[str, ServiceCosts]]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from finops.reconciliation.comparison.evidence import Evidence
 from finops.reconciliation.domain import Charge, Metric
@@ -19,6 +19,7 @@ from finops.shared.periods import Month
 _Key = TypeVar("_Key")
 AccountKey = tuple[str, str]
 DailyCosts = dict[date, Decimal]
+_ZERO: Final = Decimal(0)
 
 
 class Costs:
@@ -104,9 +105,8 @@ class Costs:
             found[Month.of(one.charge.period_start).first].append(one)
         return found
 
-    def _convertible(self, charges: Iterable[Charge]) -> list[Charge]:
+    def _convertible(self, charges: Iterable[Charge]) -> Iterator[Charge]:
         """Without charges of months before for whose currency no rate is known; a note says so."""
-        known = []
         for charge in charges:
             month = Month.of(charge.period_start)
             if self.rate(charge.currency, month) is None:
@@ -115,15 +115,15 @@ class Costs:
                     " exchange rate is known for that month."
                 )
             else:
-                known.append(charge)
-        return known
+                yield charge
 
     # Days
 
     @cached_property
     def account_series(self) -> dict[AccountKey, DailyCosts]:
         """Usage by day of the billing period, of each account."""
-        return self._series(self.evidence.account_days, account_key)
+        usual, moved = self._account_days
+        return self._series(moved, account_key, known=usual) if moved else usual
 
     @cached_property
     def fee_series(self) -> dict[tuple[AccountKey, str], DailyCosts]:
@@ -142,17 +142,36 @@ class Costs:
     @cached_property
     def account_usage(self) -> dict[AccountKey, DailyCosts]:
         """Usage of each account by the day on which it arose."""
-        if all(charge.arose_on is None for charge in self.evidence.account_days):
-            return self.account_series
-        return self._series(self.evidence.account_days, account_key, lambda charge: charge.day)
+        usual, moved = self._account_days
+        if not moved:
+            return usual
+        return self._series(moved, account_key, lambda charge: charge.day, known=usual)
+
+    @cached_property
+    def _account_days(self) -> tuple[dict[AccountKey, DailyCosts], list[Charge]]:
+        """Usage by day, but for the charges that arose on another day than they are billed for."""
+        moved: list[Charge] = []
+
+        def usual() -> Iterator[Charge]:
+            for charge in self.evidence.account_days:
+                if charge.arose_on is None:
+                    yield charge
+                else:
+                    moved.append(charge)
+
+        return self._series(usual(), account_key), moved
 
     def _series(
         self,
         charges: Iterable[Charge],
         key: Callable[[Charge], _Key],
         day: Callable[[Charge], date] = lambda charge: charge.period_start,
+        *,
+        known: dict[_Key, DailyCosts] | None = None,
     ) -> dict[_Key, DailyCosts]:
+        """The charges by day, with those that are known already."""
         series: dict[_Key, DailyCosts] = defaultdict(dict)
+        series |= {one: dict(days) for one, days in (known or {}).items()}
         for charge in self._convertible(charges):
             days, on, cost = series[key(charge)], day(charge), self.converted(charge)
             days[on] = days[on] + cost if on in days else cost
@@ -191,7 +210,13 @@ def account_key(charge: Charge) -> AccountKey:
 
 def sum_by(allocated: Iterable[Allocated], key: Callable[[Allocated], _Key]) -> dict[_Key, Decimal]:
     """The exact sums of the amounts that have the same key."""
-    sums: dict[_Key, Decimal] = defaultdict(Decimal)
+    sums: dict[_Key, Decimal] = {}
     for one in allocated:
-        sums[key(one)] += one.amount
-    return dict(sums)
+        add_to(sums, key(one), one.amount)
+    return sums
+
+
+def add_to(sums: dict[_Key, Decimal], key: _Key, amount: Decimal) -> None:
+    """Add an amount to the sum of its key."""
+    # A sum of one amount is that number itself: another one each takes memory.
+    sums[key] = sums[key] + amount if key in sums else amount or _ZERO

@@ -34,7 +34,8 @@ class Evidence:
 
     Attributes:
         charges: By month, of the month and of the twelve before, as far as the source has them.
-        account_days: Usage by day and linked account, of the month and some weeks before.
+        account_days: Usage by day and linked account, of the month and some weeks before; read
+            once.
         service_days: The same by service.
         usage_by_day: Asked once, where days are known, with the number of a line for each source:
             the month's usage by day and line, in any order.
@@ -68,7 +69,7 @@ class Evidence:
     excluded: frozenset[ChargeCategory]
     smallest_line: Decimal
     charges: Sequence[Charge]
-    account_days: Sequence[Charge]
+    account_days: Iterable[Charge]
     service_days: Sequence[Charge]
     rate: Callable[[str, Month], RateUsed | None]
     budgets: Mapping[str, UnitBudget]

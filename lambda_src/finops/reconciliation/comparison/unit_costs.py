@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -10,7 +11,7 @@ from decimal import Decimal
 from operator import add
 from typing import Final, TypeVar
 
-from finops.reconciliation.comparison.costs import Costs, sum_by
+from finops.reconciliation.comparison.costs import Costs, add_to, sum_by
 from finops.reconciliation.domain import Charge, ChargeCategory, UsageSource
 from finops.reconciliation.mapping import Allocated
 from finops.reconciliation.report import Unit, UnitAccount, UnitService
@@ -80,7 +81,7 @@ def _least(costs: Costs, charges: Iterable[Allocated]) -> Decimal:
     sums = sum_by(
         charges, lambda one: (one.unit, one.charge.service, one.charge.linked_account)
     ).values()
-    largest = sorted(map(abs, sums), reverse=True)[:LINES]
+    largest = heapq.nlargest(LINES, map(abs, sums))
     fewest = largest[-1] if len(sums) > LINES else Decimal(0)
     return max(costs.evidence.smallest_line, fewest)
 
@@ -112,23 +113,32 @@ def _summed(amounts: _Amounts, titles: Mapping[str, str]) -> dict[str, Decimal]:
 
 def _usage(costs: Costs, lines: _Lines, days: Sequence[date]) -> dict[_Line, list[Decimal]]:
     """Usage of each day, by line. Who bears a charge of the month bears as much of its days."""
-    borne: dict[UsageSource, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
-    for one in lines.charges:
-        if one.charge.category is ChargeCategory.USAGE:
-            borne[_source(one.charge)][one.unit] += one.amount
+    usage = [one for one in lines.charges if one.charge.category is ChargeCategory.USAGE]
+    unit_of: dict[UsageSource, str] = {}
+    shared: dict[UsageSource, dict[str, Decimal]] = {}
+    for one in usage:
+        source = _source(one.charge)
+        if unit_of.setdefault(source, one.unit) != one.unit:
+            shared[source] = {}
+    for one in usage if shared else ():
+        source = _source(one.charge)
+        if source in shared:
+            add_to(shared[source], one.unit, one.amount)
     # A source of one unit is summed with others of its line, a shared one on its own.
     numbers: dict[tuple[str, ...] | UsageSource, int] = {}
     asked: dict[UsageSource, int] = {}
-    for source, units in borne.items():
-        line = lines.line(next(iter(units)), source)
-        key = (*line, source.currency) if len(units) == 1 else source
+    for source, unit in unit_of.items():
+        key = source if source in shared else (*lines.line(unit, source), source.currency)
         asked[source] = numbers.setdefault(key, len(numbers))
     source_of = {number: source for source, number in asked.items()}
     found: dict[_Line, list[Decimal]] = {}
     for number, costs_of in _by_day(costs, asked, days).items():
         source = source_of[number]
         amounts = [costs.exchanged(one, source.currency, costs.evidence.month) for one in costs_of]
-        for unit, part in _parts(amounts, borne[source]):
+        parts = (
+            _parts(amounts, shared[source]) if source in shared else [(unit_of[source], amounts)]
+        )
+        for unit, part in parts:
             line = lines.line(unit, source)
             found[line] = [*map(add, found[line], part)] if line in found else part
     return found
@@ -155,10 +165,8 @@ def _source(charge: Charge) -> UsageSource:
     )
 
 
-def _parts(amounts: list[Decimal], borne: _Amounts) -> list[tuple[str, list[Decimal]]]:
+def _parts(amounts: Sequence[Decimal], borne: _Amounts) -> list[tuple[str, list[Decimal]]]:
     """The amounts as the units bear them; nothing where their month's charges cancel each other."""
-    if len(borne) == 1:
-        return [(unit, amounts) for unit in borne]
     whole = total(borne.values())
     return [
         (unit, [one * part / whole for one in amounts]) for unit, part in borne.items() if whole

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Final
 
-from finops.reconciliation.comparison.costs import Costs, sum_by
+from finops.reconciliation.comparison.costs import Costs, add_to, sum_by
 from finops.reconciliation.comparison.forecast import Rest
 from finops.reconciliation.domain import UNMAPPED, UnitBudget, percent, unit_status
 from finops.reconciliation.mapping import Allocated
@@ -162,12 +163,13 @@ def _drivers(
 ) -> tuple[Driver, ...]:
     """The largest changes, and a line of all others, which add up to the unit's own change."""
     zero = Decimal(0)
-    keys = sorted(
+    keys = heapq.nsmallest(
+        most,
         now.keys() | before.keys(),
         key=lambda key: (-abs(now.get(key, zero) - before.get(key, zero)), key),
     )
     drivers = []
-    for service, account in keys[:most]:
+    for service, account in keys:
         new = costs.rounded(now.get((service, account), zero))
         old = costs.rounded(before.get((service, account), zero))
         if new != old:
@@ -193,9 +195,9 @@ def _driver(costs: Costs, service: str, account: str, now: Decimal, before: Deci
 
 def _mixes(allocated: Iterable[Allocated]) -> dict[str, dict[tuple[str, str], Decimal]]:
     """By unit, the amounts by service and account."""
-    found: dict[str, dict[tuple[str, str], Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    found: dict[str, dict[tuple[str, str], Decimal]] = defaultdict(dict)
     for one in allocated:
-        found[one.unit][one.charge.service, one.charge.linked_account] += one.amount
+        add_to(found[one.unit], (one.charge.service, one.charge.linked_account), one.amount)
     return found
 
 
