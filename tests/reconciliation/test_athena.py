@@ -83,7 +83,7 @@ def focus_rows(month: Month) -> list[Row]:
         focus("9", **fee, ChargeCategory="Purchase", ChargeFrequency="Recurring"),
         focus("-0.3", **fee, ChargeCategory="Credit", ChargeClass="Correction"),
         focus("1e-7", **fee, ServiceName="Dust"),
-        focus("2", **fee, ServiceName="", ChargeCategory="Tax", SubAccountId="", Tags="{}"),
+        focus("2", **fee, ServiceName="", ChargeCategory="Tax", EffectiveCost="", SubAccountId=""),
         focus("5", **{**fee, "ChargePeriodStart": at(first - timedelta(days=9))}),
         focus("1", **fee, SubAccountId="/SUBSCRIPTIONS/A", EffectiveCost=""),
     ]

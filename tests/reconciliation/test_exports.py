@@ -626,8 +626,28 @@ def test_rows_without_an_amortized_cost_are_told(tmp_path: Path) -> None:
         source.control_totals(OCTOBER)
         assert source.notes == [
             "1 row of the export with a billed, but without an amortized cost, which counts as"
-            " zero."
+            " zero: 5 USD are billed for them."
         ]
+
+
+def test_what_has_no_amortized_cost_breaks_a_check_and_taxes_have_their_billed_one(
+    tmp_path: Path,
+) -> None:
+    rows = [
+        *(focus("100", EffectiveCost="100"), focus("11", EffectiveCost="")),
+        focus("20", ChargeCategory="Tax", EffectiveCost=""),
+        focus("-3", ChargeCategory="Credit", EffectiveCost=""),
+        focus("7", ChargeCategory="Tax", EffectiveCost="6"),
+    ]
+    path = write(tmp_path / "focus.csv", rows)
+    for metric, expected in (("amortized", "123"), ("billed", "135")):
+        settings = parse(f"metric: {metric}")
+        run = reconciler([], source=ExportedCosts([path]), configuration=settings)
+        report = run.run(OCTOBER, now=datetime(2026, 11, 20, tzinfo=UTC)).report
+        assert report.totals.actual == Decimal(expected)
+        broken = [(one.name, one.found) for one in report.checks if one.holds is False]
+        assert broken == ([("amortized_known", Decimal(11))] if metric == "amortized" else [])
+        assert sum("11 USD are billed for them" in note for note in report.notes) == 1
 
 
 def test_the_legacy_cur_is_read_by_its_own_names(tmp_path: Path) -> None:

@@ -124,6 +124,7 @@ class EvidenceCollector:
         known_until = month.end if closed else source_knows
         lines, rule = self._invoices(current, month, today)
         tagged = self._tagged(month, notes_of_parts)
+        controls = self.source.control_totals(month)
         return Evidence(
             month=month,
             currency=self.configuration.currency,
@@ -160,9 +161,8 @@ class EvidenceCollector:
             rate=rates.rate,
             budgets=budgets,
             known_until=known_until,
-            control_totals=[
-                (one.name, one.amount, one.currency) for one in self.source.control_totals(month)
-            ],
+            control_totals=[(one.name, one.amount, one.currency) for one in controls],
+            without_amortized={one.currency: one.without_amortized for one in controls},
             invoices=lines,
             invoice_rule=rule,
             groups=self.configuration.groups,

@@ -130,11 +130,16 @@ class AnomalyQuery:
 
 @dataclass(frozen=True, slots=True)
 class ControlTotal:
-    """A source's own total of a month's billed costs, queried separately from the charges."""
+    """A source's own total of a month's billed costs, queried separately from the charges.
+
+    Attributes:
+        without_amortized: What is billed of it for rows whose amortized cost is missing.
+    """
 
     name: str
     amount: Decimal
     currency: str
+    without_amortized: Decimal = Decimal(0)
 
 
 class CostSource(Protocol):

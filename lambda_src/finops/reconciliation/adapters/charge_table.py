@@ -262,7 +262,8 @@ class ChargeTable(ABC):
             f"SELECT currency, sum(billed),"
             f" {rows_of.format(undated)}, {left_out.format(undated)},"
             f" {rows_of.format(misdated)}, {left_out.format(misdated)},"
-            f" {rows_of.format('NOT has_cost')}, {rows_of.format('NOT has_amortized')}"
+            f" {rows_of.format('NOT has_cost')}, {rows_of.format('NOT has_amortized')},"
+            f" {left_out.format('NOT has_amortized')}"
             f" FROM charges WHERE {of_month} >= $first AND {of_month} < $end GROUP BY 1 ORDER BY 1",
             {"first": month.first, "end": month.end, "end_of_next": end_of_next},
         )
@@ -271,8 +272,8 @@ class ChargeTable(ABC):
         self._notes += self._charges_ahead(month)
         self._notes += self._rows_told_twice(month)
         return [
-            ControlTotal(f"Sum of all export rows, {currency}", amount, currency)
-            for currency, amount, *_ in found
+            ControlTotal(f"Sum of all export rows, {currency}", amount, currency, without_amortized)
+            for currency, amount, *_, without_amortized in found
         ]
 
     def committed_costs(self, month: Month) -> list[CommittedCosts]:

@@ -48,6 +48,8 @@ _FOCUS_STATUS: Final = "CommitmentDiscountStatus"
 _FOCUS_LIST: Final = "ListCost"
 _FOCUS_COMMITMENTS: Final = (_FOCUS_STATUS, _FOCUS_LIST)
 _NOTHING: Final = "('SavingsPlanNegation', 'SavingsPlanUpfrontFee')"
+#: FOCUS's kinds whose effective cost is the billed one; providers leave it empty.
+_NEVER_SPREAD: Final = "('Tax', 'Credit')"
 _RESERVATION: Final = "reservation_reservation_a_r_n"
 #: The kind of an upfront fee, and of much else that is paid once.
 UPFRONT_FEE: Final = "Fee"
@@ -117,7 +119,10 @@ class ExportCosts:
     def amortized(self) -> str:
         """Upfront and recurring fees are in the usage that they pay for."""
         if not self._is_cur:
-            return self._money(self._effective) if self._effective else self.billed
+            if not self._effective:
+                return self.billed
+            unsaid = f"CASE WHEN {self._category} IN {_NEVER_SPREAD} THEN {self.billed} ELSE 0 END"
+            return self._money(self._effective, unsaid)
         return self._spread(self._terms(Metric.AMORTIZED, _AMORTIZED, self._term), self.billed)
 
     @property
@@ -126,7 +131,8 @@ class ExportCosts:
         if not self._is_cur:
             effective = self._effective
             filled = f"{quoted(effective)} IS NOT NULL" if effective else "true"
-            return f"({filled} OR {self.billed} = 0)"
+            never_spread = f"coalesce({self._category} IN {_NEVER_SPREAD}, false)"
+            return f"({filled} OR {never_spread} OR {self.billed} = 0)"
         terms = self._terms(Metric.AMORTIZED, _AMORTIZED, self._is_filled, " AND ")
         cases = [
             f"WHEN {self._category} = '{kind}' THEN {filled}" for kind, filled in terms.items()

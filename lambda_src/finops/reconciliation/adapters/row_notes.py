@@ -16,6 +16,7 @@ def notes_of_rows(
     amount_misdated: Decimal,
     without_cost: int,
     without_amortized: int,
+    amount_without_amortized: Decimal,
 ) -> Iterator[str]:
     """What a reader must know of rows that do not count as they are."""
     if undated:
@@ -33,7 +34,8 @@ def notes_of_rows(
     if without_amortized:
         yield (
             f"{counted(without_amortized)} of the export with a billed, but without an"
-            " amortized cost, which counts as zero."
+            f" amortized cost, which counts as zero: {amount_without_amortized.normalize():,f}"
+            f" {currency} are billed for them."
         )
 
 

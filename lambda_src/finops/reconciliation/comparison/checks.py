@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from finops.reconciliation.comparison.costs import Costs
-from finops.reconciliation.domain import Charge, ChargeCategory
+from finops.reconciliation.domain import Charge, ChargeCategory, Metric
 from finops.reconciliation.mapping import Allocated
 from finops.reconciliation.report import Check, Totals
 from finops.shared.money import WIDE, minor_units, rounded, total
@@ -17,6 +17,7 @@ def checks_of(costs: Costs, totals: Totals) -> Iterator[Check]:
     """The report's checks, those of the invoices last."""
     yield _units_add_up(costs, totals)
     yield from _source_totals(costs)
+    yield from _amortized_costs_are_known(costs)
     if costs.account_series:
         yield _days_add_up(costs)
     yield from _tags_add_up(costs, totals)
@@ -45,6 +46,22 @@ def _source_totals(costs: Costs) -> Iterator[Check]:
             if charge.currency == currency and Month.of(charge.period_start) == given.month
         )
         yield _source_total(name, currency, amount, billed)
+
+
+def _amortized_costs_are_known(costs: Costs) -> Iterator[Check]:
+    """Broken ones, by currency: what has no amortized cost counts as zero."""
+    if costs.evidence.metric not in {Metric.AMORTIZED, Metric.NET_AMORTIZED}:
+        return
+    for currency, billed in costs.evidence.without_amortized.items():
+        if billed:
+            yield Check(
+                name="amortized_known",
+                rule="Every charge has an amortized cost, where it has a billed one.",
+                holds=False,
+                expected=Decimal(0),
+                found=rounded(billed, minor_units().get(currency) or 0),
+                note=f"Billed costs without an amortized one, {currency}. They count as zero.",
+            )
 
 
 def _source_total(name: str, currency: str, expected: Decimal, found: Decimal) -> Check:

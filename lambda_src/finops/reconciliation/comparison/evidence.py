@@ -50,6 +50,8 @@ class Evidence:
         tagged: By a tag's key, the compared costs of the month and of the one before.
         known_until: The first day of the month without known costs; its end where it is closed.
         control_totals: (name, amount, currency) of all billed charges of the month.
+        without_amortized: By currency, what is billed for charges whose amortized cost the source
+            lacks.
         invoices: The lines of the invoice check.
         invoice_rule: The invoice check's invariant.
         fee_days: Fees that are charged day by day, by linked account and service; of a running
@@ -75,6 +77,7 @@ class Evidence:
     budgets: Mapping[str, UnitBudget]
     known_until: date
     control_totals: Sequence[tuple[str, Decimal, str]] = ()
+    without_amortized: Mapping[str, Decimal] = field(default_factory=dict)
     invoices: Sequence[InvoiceLine] = ()
     invoice_rule: Check | None = None
     anomaly_services: AnomalyServices = lambda anomalies: [() for _ in anomalies]
