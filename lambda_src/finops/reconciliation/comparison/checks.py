@@ -54,12 +54,13 @@ def _amortized_costs_are_known(costs: Costs) -> Iterator[Check]:
         return
     for currency, billed in costs.evidence.without_amortized.items():
         if billed:
+            digits = minor_units().get(currency) or 0
             yield Check(
                 name="amortized_known",
                 rule="Every charge has an amortized cost, where it has a billed one.",
                 holds=False,
-                expected=Decimal(0),
-                found=rounded(billed, minor_units().get(currency) or 0),
+                expected=rounded(Decimal(0), digits),
+                found=rounded(billed, digits),
                 note=f"Billed costs without an amortized one, {currency}. They count as zero.",
             )
 
