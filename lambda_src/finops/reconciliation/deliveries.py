@@ -47,8 +47,8 @@ _MOMENT: Final = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)T(\d\d)[:_-]?(\d\d)")
 _MONTH: Final = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])", re.ASCII)
 #: Forms in which exports are written or copied, and which are not read.
 _OTHER_FORM: Final = re.compile(r"\.(?:zip|gz|bz2|zst|xz|tsv|txt|xlsx?|orc|avro)$", re.IGNORECASE)
-#: How the names of an export's files end: e-00001, part_0_0001.
-_PART: Final = re.compile(r"(?:[-_]\d+)+$", re.ASCII)
+#: How the names of an export's files end, read from the end: e-00001, part_0_0001.
+_PART: Final = re.compile(r"\A(?:\d+[-_])+", re.ASCII)
 _NAMED_AT_MOST: Final = 3
 
 
@@ -162,7 +162,9 @@ def counted_files(
 def without_part(file: str) -> str:
     """A path without its suffixes and the number of a part: those of one export share it."""
     path = PurePosixPath(file)
-    return path.with_name(_PART.sub("", path.name.partition(".")[0]) or path.name).as_posix()
+    name = path.name.partition(".")[0]
+    part = _PART.match(name[::-1])
+    return path.with_name((name[: -part.end()] if part else name) or path.name).as_posix()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
