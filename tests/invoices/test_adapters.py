@@ -195,6 +195,9 @@ class TestTable:
             assert sorted(ids) == sorted(one["id"]["S"] for one in keys)
             return sorted(files)
 
+        store.create(checked("raw/Mu\u0308ller.pdf", vendor="Bäcker"))
+        assert found("müller") == found("MU\u0308LLER") == ["Mu\u0308ller.pdf"]
+        assert found("ba\u0308cker") == ["Mu\u0308ller.pdf"]
         assert found("SCAN 1") == ["Scan 1.pdf"]
         assert found("strasse 2") == ["Scan 2.pdf"]
         assert found("re-77") == found("inv-2026-000001") == found("ÆNIMA") == ["other.pdf"]

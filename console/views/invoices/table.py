@@ -61,7 +61,7 @@ def _filters() -> Filters:
     text = search.text_input(
         "Search",
         key="invoice_search",
-        persist_state="session",
+        bind="query-params",
         placeholder="File, vendor or number",
         icon=":material/search:",
     )
@@ -71,13 +71,11 @@ def _filters() -> Filters:
         "Received",
         ["", *last_months(datetime.now(UTC))],
         key="invoice_month",
-        persist_state="session",
+        bind="query-params",
         format_func=lambda one: one or "Any month",
     )
     newest, oldest = "Newest first", "Oldest first"
-    chosen = order.selectbox(
-        "Order", [newest, oldest], key="invoice_order", persist_state="session"
-    )
+    chosen = order.selectbox("Order", [newest, oldest], key="invoice_order", bind="query-params")
     return Filters(
         search=text.strip(), status=wanted, month=received, newest_first=chosen == newest
     )

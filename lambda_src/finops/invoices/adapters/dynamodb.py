@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 from botocore.exceptions import ClientError
 
-from finops.invoices.adapters.stored_invoices import StoredInvoices
+from finops.invoices.adapters.stored_invoices import StoredInvoices, searchable
 from finops.invoices.domain import Erasure, Invoice, InvoiceRecord, serial_number
 from finops.invoices.duplicates import first_resemblance, near_match
 from finops.invoices.identity import (
@@ -300,7 +300,7 @@ class DynamoInvoices(StoredInvoices):
                 shown["signed_total"] = f"{signed:f}"
         item |= {name: {"S": value} for name, value in shown.items() if value}
         names = (record.id, record.file, *(shown.get(one, "") for one in _SEARCHED))
-        item["searched"] = {"S": "\n".join(names).casefold()}
+        item["searched"] = {"S": searchable("\n".join(names))}
         if len(text) <= _LARGEST_RECORD:
             return item | {"record": {"S": text}}
         # A key of its own content: of two writers of one revision the loser leaves the winner's.

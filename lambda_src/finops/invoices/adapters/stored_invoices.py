@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
@@ -19,6 +20,15 @@ _TRIES: Final = 12
 #: BatchGetItem takes no more keys:
 #: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 _KEYS_AT_ONCE: Final = 100
+
+
+def searchable(text: str) -> str:
+    """The text as it is searched: without case, and with one form of each letter.
+
+    A Mac writes an umlaut in a file's name as two characters.
+    https://unicode.org/reports/tr15/
+    """
+    return unicodedata.normalize("NFKC", text).casefold()
 
 
 class StoredInvoices:
@@ -185,7 +195,7 @@ class StoredInvoices:
             "ProjectionExpression": "id, received_at, #key",
             "ExpressionAttributeValues": {
                 **request["ExpressionAttributeValues"],
-                ":text": {"S": text.casefold()},
+                ":text": {"S": searchable(text)},
             },
         }
         lean = request | {"IndexName": f"search_{request['IndexName']}"}
