@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from finops.cli.main import main
+from finops.cli.status import rejected_by_people
 from finops.cli.waiting import no_head
+from finops.invoices.domain import Review
+from tests.invoices.builders import record
 
 VARIABLES = {
     "BUCKET": "bucket",
@@ -39,6 +43,15 @@ SOUND: dict[str, Any] = {
 }
 FLOWS = ("budgets", "billing", "invoices", "reconciliation", "audit")
 Status = Callable[..., tuple[int, dict[str, Any]]]
+
+
+def test_what_a_reviewer_rejected_waits_for_nobody() -> None:
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    rejected, corrected = (
+        replace(record(), reviews=(Review(reviewer="bea", at=at, decision=decision),))
+        for decision in ("REJECTED", "CORRECTED")
+    )
+    assert rejected_by_people([record(), rejected, corrected]) == 1
 
 
 @pytest.fixture

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,8 +23,11 @@ from finops.shared.errors import ConfigurationError, TransientFailure
 if TYPE_CHECKING:
     from finops.deployment.clients import Aws
     from finops.deployment.states import State
+    from finops.invoices.domain import InvoiceRecord
 
 _MONTHS_SHOWN = 3
+#: Of refused invoices, how many of the newest are read: those that a person rejected need nobody.
+_LOOKED_AT = 500
 
 
 @click.command()
@@ -186,12 +190,20 @@ def _invoices(aws: Aws, environment: Environment, waiting: list[str]) -> dict[st
 
     store = InvoiceDeployment(environment, aws).store
     counts = {one: store.count(one) for one in InvoiceStatus}
-    waiting += waiting_in("invoices", counts)
+    refused = InvoiceStatus.VALIDATION_FAILED
+    newest = islice(store.all(status=refused), min(counts[refused], _LOOKED_AT))
+    left = counts[refused] - rejected_by_people(newest)
+    waiting += waiting_in("invoices", {**counts, refused: left})
     detail = ", ".join(f"{count} {one.lower()}" for one, count in counts.items() if count)
     failed = counts[InvoiceStatus.PROCESSING_FAILED]
     if failed:
         detail += "; see `finops invoices list --status PROCESSING_FAILED`"
     return _row("invoices", "flow", "FAILING" if failed else "RUNNING", not failed, detail)
+
+
+def rejected_by_people(records: Iterable[InvoiceRecord]) -> int:
+    """How many of these a reviewer has rejected: they wait for nobody."""
+    return sum(bool(one.reviews) and one.reviews[-1].decision == "REJECTED" for one in records)
 
 
 def _reconciliation(aws: Aws, environment: Environment, waiting: list[str]) -> dict[str, Any]:
