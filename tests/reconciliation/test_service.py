@@ -585,6 +585,19 @@ def test_gives_up_when_others_keep_writing() -> None:
     assert refused.value.code == "contended"
 
 
+@pytest.mark.parametrize("arose_on", [date(2026, 9, 5), date(2026, 3, 1)])
+@pytest.mark.parametrize("cost", ["-3", "0", "5"])
+def test_a_correction_of_a_month_that_no_source_knows_makes_no_account_new(
+    arose_on: date, cost: str
+) -> None:
+    usage = [
+        charge("50", start=day, account=one) for day in OCTOBER.days for one in (PAYMENTS, PLATFORM)
+    ]
+    correction = replace(charge(cost, start=OCTOBER.first), arose_on=arose_on)
+    for charges in (usage, [*usage, correction]):
+        assert reconciler(charges).run(OCTOBER, now=NOW).report.anomalies == ()
+
+
 def test_a_new_service_of_an_old_account_is_told_until_somebody_acknowledges_it() -> None:
     new = [charge("40", start=day, service="Bedrock") for day in days(OCTOBER.first, OCTOBER.end)]
     old = [charge("500", start=day) for day in days(date(2026, 7, 1), OCTOBER.end)]

@@ -136,13 +136,22 @@ class Costs:
     def service_series(self) -> dict[str, DailyCosts]:
         """Usage by day of each service."""
         return self._series(
-            self.evidence.service_days, lambda charge: charge.service, lambda charge: charge.day
+            (one for one in self.evidence.service_days if one.day >= self._first_known),
+            lambda charge: charge.service,
+            lambda charge: charge.day,
         )
+
+    @cached_property
+    def _first_known(self) -> date:
+        """Where the source begins. A correction may have arisen before, on an unknown day."""
+        firsts = (Month.of(one.period_start).first for one in self.evidence.charges)
+        return min(firsts, default=date.min)
 
     @cached_property
     def account_usage(self) -> dict[AccountKey, DailyCosts]:
         """Usage of each account by the day on which it arose."""
         usual, moved = self._account_days
+        moved = [one for one in moved if one.day >= self._first_known]
         if not moved:
             return usual
         return self._series(moved, account_key, lambda charge: charge.day, known=usual)
