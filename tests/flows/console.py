@@ -27,7 +27,6 @@ from playwright.sync_api import (
     sync_playwright,
 )
 from playwright.sync_api import Error as PlaywrightError
-from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from localcloud.settings import REPOSITORY
 from tests.flows.deployment import eventually
@@ -115,7 +114,7 @@ def click_until(control: Locator, wanted: Locator, **options: Any) -> None:
     """
 
     def is_there() -> bool:
-        with suppress(PlaywrightTimeoutError):
+        with suppress(PlaywrightError):
             control.click(timeout=PATIENCE / 4, **options)
         with suppress(AssertionError):
             expect(wanted).to_be_attached(timeout=PATIENCE / 4)
@@ -236,9 +235,10 @@ class Visitor:
             then = self.page.get_by_text(then).filter(visible=True).first
         click_until(self.button(name), then)
 
-    def sees_rows(self, count: int) -> None:
-        """The page's first table has, or gets, so many rows."""
+    def sees_rows(self, count: int, text: str = "") -> None:
+        """The page's first table has, or gets, so many rows; the text is in one of them."""
         grid = self.page.get_by_test_id("stDataFrame").first.locator("[role=grid]")
+        expect(grid).to_contain_text(text)
         expect(grid).to_have_attribute("aria-rowcount", str(count + 1))
         self.settle()
 
@@ -262,7 +262,6 @@ class Visitor:
     def choose_row(self, *, then: str) -> None:
         """Tick the box to the left of the first row in the page's first table."""
         grid = self.page.get_by_test_id("stDataFrame").first
-        grid.scroll_into_view_if_needed()
         # Tables are painted: there is no element to click.
         seen = self.page.get_by_text(then).filter(visible=True).first
         click_until(grid, seen, position={"x": 16, "y": _HEADER + _ROW * 0.5})

@@ -389,7 +389,7 @@ def test_quarantined_rows_of_a_billing_file_are_fixed_and_loaded(
     visitor.sees("1 of 1 finished")
     visitor.sees("3 rows read, 1 loaded, 2 quarantined")
     visitor.enter("Filter by dataset", dataset)
-    visitor.sees_rows(1)
+    visitor.sees_rows(1, dataset)
     (entry,) = billing.store.files(dataset=dataset, to_fix=True)
     assert billing.store.is_to_fix(entry)
     assert billing.store.count_to_fix()[FileStatus.LOADED_WITH_REJECTS] >= 1
@@ -425,7 +425,7 @@ def test_an_approver_moves_a_billing_file_and_withdraws_it(
 
     def opened(dataset: str) -> None:
         visitor.enter("Filter by dataset", dataset)
-        visitor.sees_rows(1)
+        visitor.sees_rows(1, dataset)
         visitor.choose_row(then="march.csv")
 
     visitor = come("Approver", "anna")
