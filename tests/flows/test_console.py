@@ -45,7 +45,7 @@ _CUT_AMOUNTS = """
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with running_browser() as found:
         yield found
